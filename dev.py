@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Set up and run logmeta from a clone with nothing but Python 3.11+ (and a JDK 21+ and Maven for the tests).
+
+python3 dev.py demo [flags of `logmeta demo`]    install what the demo needs, then run it
+python3 dev.py test [flags of pytest]            install everything, then run every check and every test
+python3 dev.py run ARGS...                       run `logmeta ARGS...` in the project's environment
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+TOOLS = ROOT / ".tools"
+UV = TOOLS / "bin" / "uv"
+
+
+def main(args: list[str]) -> int:
+    if not args or args[0] not in ("demo", "test", "run"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    if sys.version_info < (3, 11):
+        print(f"logmeta needs Python 3.11 or newer, this is {sys.version.split()[0]}", file=sys.stderr)
+        return 2
+    command, rest = args[0], args[1:]
+    install_uv()
+    if command == "test":
+        return run_tests(rest)
+    call(str(UV), "sync", "--quiet", "--frozen", "--no-dev", "--extra", "serve", "--inexact")
+    words = rest if command == "run" else ["demo", *rest]
+    return subprocess.run([str(ROOT / ".venv" / "bin" / "logmeta"), *words], cwd=ROOT, check=False).returncode
+
+
+def install_uv() -> None:
+    """uv, in a folder of its own below the clone."""
+    if UV.exists():
+        return
+    print("setting up (first run only; torch is large) ...", file=sys.stderr, flush=True)
+    venv.create(TOOLS, with_pip=True)
+    call(str(TOOLS / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv")
+
+
+def run_tests(rest: list[str]) -> int:
+    """Linters, types, layers, Python tests with a real Elasticsearch, Java tests; the first failure ends it."""
+    extras = ["--all-extras"] if can_compile() else ["--extra", "serve"]
+    call(str(UV), "sync", "--quiet", "--frozen", *extras)
+    bin_dir = ROOT / ".venv" / "bin"
+    call(str(bin_dir / "ruff"), "check", ".")
+    call(str(bin_dir / "ruff"), "format", "--check", ".")
+    if can_compile():
+        call(str(bin_dir / "mypy"))
+    call(str(bin_dir / "lint-imports"))
+    os.environ.setdefault("LOGMETA_REQUIRE_ELASTICSEARCH", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    call(str(bin_dir / "python"), "-m", "pytest", *rest)
+    return java_tests()
+
+
+def can_compile() -> bool:
+    """Whether learn2learn, which ships as source, can be built here: a C compiler and Python's headers."""
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    if (shutil.which("cc") or shutil.which("gcc")) and headers.exists():
+        return True
+    print("no C compiler or no Python headers: tests of meta-training are skipped", file=sys.stderr)
+    return False
+
+
+def java_tests() -> int:
+    """The plugin's own tests, with a JDK that Elasticsearch 9 accepts."""
+    find = "from logmeta.elastic.jdk import find_jdk; print(find_jdk())"
+    python = str(ROOT / ".venv" / "bin" / "python")
+    jdk = subprocess.run([python, "-c", find], capture_output=True, text=True, check=True).stdout.strip()
+    environment = {**os.environ, "JAVA_HOME": jdk}
+    maven = ["mvn", "--batch-mode", "--no-transfer-progress", "-f", "plugins/elasticsearch", "verify"]
+    return subprocess.run(maven, cwd=ROOT, env=environment, check=False).returncode
+
+
+def call(*command: str) -> None:
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

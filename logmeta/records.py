@@ -1,0 +1,136 @@
+"""What travels through logmeta: a line read, a line parsed, a line scored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TypeAlias
+
+JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One input line, and the record it belongs to.
+
+    A stack trace or a DETAIL line belongs to the record whose first line is `record_line_no`.
+    `timestamp` is in epoch seconds when the caller knows better than the line (an event's @timestamp).
+    """
+
+    line_no: int
+    text: str
+    stream: str | None = None
+    timestamp: float | None = None
+    flags: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=65536)
+def template_id(template: str) -> str:
+    """Hash of the template text, so it never depends on arrival order."""
+    return hashlib.blake2s(template.encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmBudget:
+    """How many false alarms a person accepts per day; logmeta turns it into a p-value level."""
+
+    per_day: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.per_day > 0:
+            raise ValueError(f"an alarm budget is a positive number of alarms per day, got {self.per_day}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One piece of evidence: `kind` for machines, `text` for people, `weight` its share of the score (0-1)."""
+
+    kind: str
+    text: str
+    weight: float
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        return {"kind": self.kind, "text": self.text, "weight": round(self.weight, 4)}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """Which base model, detector and version scored a line, adapted from how many lines (`shots`)."""
+
+    base: str
+    detector: str
+    version: str
+    shots: int
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        return {"base": self.base, "detector": self.detector, "version": self.version}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredLine:
+    """A line with its verdict. Higher `raw_score` and `score` are more anomalous."""
+
+    line_no: int
+    record_line_no: int
+    message: str
+    source: str
+    stream: str | None
+    template: str
+    new_template: bool
+    raw_score: float
+    score: float
+    p_value: float
+    alarm: bool
+    alarm_id: str | None
+    provisional: bool
+    window_score: float
+    window_p_value: float
+    model: ModelId
+    reasons: tuple[Reason, ...] = ()
+    typical: str | None = None
+    flags: tuple[str, ...] = ()
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def template_id(self) -> str:
+        return template_id(self.template)
+
+    @property
+    def severity(self) -> str:
+        """How urgent an alarm is: none, warning, minor, major or critical, by how far past the level it is."""
+        if self.alarm_id is None:
+            return "none"
+        steps = ((0.75, "critical"), (0.5, "major"), (0.25, "minor"))
+        excess = max(0.0, (self.score - 0.5) * 2)
+        return next((name for floor, name in steps if excess > floor), "warning")
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """The JSON line of `logmeta score` (docs/schema/scored-line.schema.json)."""
+        out: dict[str, JsonValue] = {
+            "line_no": self.line_no,
+            "record_line_no": self.record_line_no,
+            "message": self.message,
+            "source": self.source,
+            "template_id": self.template_id,
+            "template": self.template,
+            "new_template": self.new_template,
+            "raw_score": self.raw_score,
+            "score": self.score,
+            "p_value": self.p_value,
+            "alarm": self.alarm,
+            "provisional": self.provisional,
+            "window_score": self.window_score,
+            "window_p_value": self.window_p_value,
+            "model": self.model.to_dict(),
+        }
+        if self.stream is not None:
+            out["stream"] = self.stream
+        if self.alarm_id is not None:
+            out["alarm_id"] = self.alarm_id
+        if self.reasons:
+            out["reasons"] = [reason.to_dict() for reason in self.reasons]
+        if self.flags:
+            out["flags"] = list(self.flags)
+        return out
