@@ -1,0 +1,115 @@
+"""Events in their order: a small causal transformer over template vectors.
+
+One pass over a stream gives, per line, how surprising its template is after the lines before it (in nats) and an
+embedding of the line in its context. Attention is banded, so a line's result depends on the `HISTORY` events before
+it and on nothing else: reading a stream in pieces gives the same numbers as reading it at once.
+
+Vaswani et al. Attention Is All You Need. 2017 (architecture). Du et al. DeepLog. CCS 2017 (next-event surprise).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from logmeta.window import FloatArray
+
+BAND: Final = 32
+LAYERS: Final = 2
+HISTORY: Final = BAND * LAYERS
+
+
+class _Block(nn.Module):
+    """Pre-norm causal banded attention with a learned bias per head and distance, then a feed-forward net."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
+        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        self.distance = nn.Parameter(torch.zeros(heads, BAND))
+
+    def forward(self, x: Tensor, away: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        q, k, v = self.qkv(self.norm1(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        bias = self.distance[:, away.clamp(0, BAND - 1)].masked_fill((away < 0) | (away >= BAND), float("-inf"))
+        weights = ((q @ k.transpose(-1, -2)) / (width / self.heads) ** 0.5 + bias).softmax(-1)
+        x = x + self.out((weights @ v).transpose(1, 2).reshape(batch, length, width))
+        widened: Tensor = self.down(F.gelu(self.up(self.norm2(x))))
+        return x + widened
+
+
+class SequenceModel(nn.Module):
+    """Causal transformer over (template vector, pause before the line); predicts the next template's vector."""
+
+    def __init__(self, dimension: int = 128, width: int = 64, heads: int = 4) -> None:
+        super().__init__()
+        self.enter = nn.Linear(dimension, width, bias=False)
+        self.pause = nn.Parameter(torch.zeros(width))
+        self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(LAYERS))
+        self.norm = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, dimension, bias=False)
+        self.sharpness = nn.Parameter(torch.tensor(2.0))
+        self.trust = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, vectors: Tensor, pauses: Tensor) -> Tensor:
+        """Contextual embeddings, shape (batch, length, width), of `vectors` (batch, length, dimension).
+
+        `pauses` are the seconds before each line, shape (batch, length), 0 where unknown.
+        """
+        steps = torch.arange(vectors.shape[1])
+        x = self.enter(vectors) * 4.0 + torch.log1p(pauses.clamp(0, 600)).unsqueeze(-1) * self.pause
+        for block in self.blocks:
+            x = block(x, steps[:, None] - steps[None, :])
+        return torch.as_tensor(self.norm(x))
+
+    def logits(self, embeddings: Tensor, candidates: Tensor, log_prior: Tensor) -> Tensor:
+        """Unnormalised log-chance that each candidate template (n, dimension) comes next."""
+        guess = F.normalize(self.leave(embeddings), dim=-1)
+        return guess @ candidates.T * self.sharpness.exp() + self.trust * log_prior
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The templates a source is known to write: vectors (n, dimension) and log-frequency (n,)."""
+
+    vectors: FloatArray
+    log_prior: FloatArray
+
+
+def nearest(embeddings: FloatArray, among: FloatArray) -> FloatArray:
+    """Cosine of each embedding (n, width) to the most alike of `among` (m, width), shape (n,)."""
+    with torch.inference_mode():
+        like = torch.from_numpy(embeddings) @ torch.from_numpy(among).T
+        return np.asarray(like.max(dim=1).values.numpy())
+
+
+def surprise(
+    model: SequenceModel, vectors: FloatArray, pauses: FloatArray, candidates: Candidates
+) -> tuple[FloatArray, FloatArray]:
+    """Next-event surprise in nats, shape (n,), and contextual embeddings of unit length, shape (n, width).
+
+    A template that is no candidate competes with the candidates as if it had been seen half a time. The first line
+    has no past, its surprise is 0.
+    """
+    if len(vectors) == 0:
+        return np.zeros(0, np.float32), np.zeros((0, model.norm.normalized_shape[0]), np.float32)
+    with torch.inference_mode():
+        seen = torch.from_numpy(np.ascontiguousarray(vectors))
+        hidden = model(seen[None], torch.from_numpy(pauses)[None])[0]
+        prior = torch.from_numpy(candidates.log_prior)
+        others = model.logits(hidden[:-1], torch.from_numpy(candidates.vectors), prior)
+        guess = F.normalize(model.leave(hidden[:-1]), dim=-1)
+        match = (seen[1:] @ torch.from_numpy(candidates.vectors).T).max(-1)
+        known = match.values > 0.9999
+        own_prior = torch.where(known, prior[match.indices], prior.min() - 0.7)
+        own = (guess * seen[1:]).sum(-1) * model.sharpness.exp() + model.trust * own_prior
+        total = torch.where(known, others.logsumexp(-1), torch.logaddexp(others.logsumexp(-1), own))
+        nats = torch.cat([torch.zeros(1), (total - own).clamp(min=0)])
+        return nats.numpy(), F.normalize(hidden, dim=-1).numpy()

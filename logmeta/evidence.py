@@ -1,0 +1,210 @@
+"""Log lines to evidence: parse, look up vectors, observe in context, add what the sequence transformer says.
+
+The same reader serves onboarding (the support set, from an empty context), scoring (from the detector's context) and
+meta-training, so that what is calibrated is what is scored.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from logmeta.encode.sequence import HISTORY, Candidates, SequenceModel, nearest, surprise
+from logmeta.encode.text import TemplateVectors
+from logmeta.meta.scorer import COLUMNS, empty_carry, features
+from logmeta.parse import ParsedEvent, Parser
+from logmeta.window import EVIDENCE, Context, Fact, FloatArray
+
+MAX_STREAMS: Final = 2_000
+MAX_EMBEDDINGS: Final = 1_000
+_CONTEXT_SCALE: Final = 5.0
+_PIECE: Final = 192
+
+
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """The shared, frozen networks: text encoder with its cache, severity head over its vectors, sequence model."""
+
+    text: TemplateVectors
+    severity: FloatArray
+    sequence: SequenceModel
+
+    @property
+    def dimension(self) -> int:
+        return len(self.severity) - 1
+
+    def severities(self, vectors: FloatArray) -> FloatArray:
+        """How bad templates sound, 0-1, shape (n,): a logistic regression on log levels of many systems."""
+        return np.asarray(1 / (1 + np.exp(-(vectors @ self.severity[:-1] + self.severity[-1]))), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the sequence transformer compares with: the support's templates and contextual embeddings."""
+
+    candidates: Candidates
+    embeddings: FloatArray
+
+
+@dataclass(slots=True)
+class StreamState:
+    """What a stream carries from batch to batch."""
+
+    before: int = -1
+    carry: FloatArray = field(default_factory=empty_carry)
+    past: list[tuple[int, float]] = field(default_factory=list)  # (template number, pause before it)
+    seconds: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Evidence of the record heads among some events: `head_of[i]` is the row of event i, -1 when it has none."""
+
+    rows: FloatArray
+    features: FloatArray
+    head_of: list[int]
+    facts: list[dict[str, Fact] | None]
+
+
+class EvidenceReader:
+    """Reads one source's events in order. Streams are bounded; the one unused for longest is forgotten, counted."""
+
+    def __init__(self, encoders: Encoders, parser: Parser, context: Context, reference: Reference | None) -> None:
+        self.parser, self.context = parser, context
+        self._encoders, self._reference = encoders, reference
+        self._vectors = np.zeros((0, encoders.dimension), dtype=np.float32)
+        self._severities: list[float] = []
+        self.streams: OrderedDict[str | None, StreamState] = OrderedDict()
+        self.evicted_streams = 0
+
+    def read(self, events: Sequence[ParsedEvent], streams: Sequence[str | None]) -> Evidence:
+        """Evidence of events in arrival order; `streams[i]` is the stream of event i."""
+        self._look_up()
+        heads: list[tuple[ParsedEvent, StreamState]] = []
+        raw: list[list[float]] = []
+        head_of: list[int] = []
+        facts: list[dict[str, Fact] | None] = []
+        for event, stream in zip(events, streams, strict=True):
+            if not event.is_head:
+                head_of.append(-1)
+                continue
+            state = self._stream(stream)
+            number = event.shape.template_index
+            raw.append(self.context.observe(event, state.before, self._vectors[number], self._severities[number]))
+            facts.append(self.context.facts)
+            state.before = number
+            head_of.append(len(heads))
+            heads.append((event, state))
+        rows, columns = self._finish(heads, raw)
+        return Evidence(rows, columns, head_of, facts)
+
+    def _look_up(self) -> None:
+        """Encode the templates met since the last call, in one batch."""
+        fresh = self.parser.templates[len(self._vectors) :]
+        if fresh:
+            vectors = self._encoders.text.vectors(fresh)
+            self._vectors = np.concatenate([self._vectors, vectors])
+            self._severities += self._encoders.severities(vectors).tolist()
+
+    def _stream(self, name: str | None) -> StreamState:
+        state = self.streams.get(name)
+        if state is None:
+            if len(self.streams) >= MAX_STREAMS:
+                self.streams.popitem(last=False)
+                self.evicted_streams += 1
+            state = self.streams[name] = StreamState()
+        else:
+            self.streams.move_to_end(name)
+        return state
+
+    def _finish(
+        self, heads: list[tuple[ParsedEvent, StreamState]], raw: list[list[float]]
+    ) -> tuple[FloatArray, FloatArray]:
+        rows = np.zeros((len(heads), len(COLUMNS)), dtype=np.float32)
+        if raw:
+            rows[:, : len(EVIDENCE)] = raw
+        columns = np.zeros((len(heads), 0), dtype=np.float32)
+        by_stream: dict[int, list[int]] = {}
+        for i, (_, state) in enumerate(heads):
+            by_stream.setdefault(id(state), []).append(i)
+        for members in by_stream.values():
+            state = heads[members[0]][1]
+            rows[members, len(EVIDENCE) :] = self._in_order(state, [heads[i][0] for i in members])
+            part, state.carry = features(rows[members], state.carry)
+            if not columns.shape[1]:
+                columns = np.zeros((len(heads), part.shape[1]), dtype=np.float32)
+            columns[members] = part
+        return rows, columns
+
+    def _in_order(self, state: StreamState, events: list[ParsedEvent]) -> FloatArray:
+        """Next-event surprise and contextual distance of one stream's events, shape (n, 2)."""
+        past = len(state.past)
+        for event in events:
+            pause = event.seconds - state.seconds
+            state.past.append((event.shape.template_index, pause if pause > 0 else 0.0))
+            state.seconds = event.seconds if event.seconds == event.seconds else state.seconds
+        numbers, pauses = [n for n, _ in state.past], np.array([p for _, p in state.past], dtype=np.float32)
+        state.past = state.past[-HISTORY:]
+        if self._reference is None:
+            return np.zeros((len(events), 2), dtype=np.float32)
+        return sequence_evidence(self._encoders.sequence, self._vectors[numbers], pauses, self._reference)[past:]
+
+    def forget_streams(self) -> None:
+        """Begin every stream anew (another file), keeping what the source's context knows."""
+        self.streams.clear()
+        self.context.restart_clock()
+
+    def vectors_of(self, numbers: Sequence[int]) -> FloatArray:
+        """Template vectors by number, shape (n, dimension)."""
+        self._look_up()
+        return self._vectors[list(numbers)]
+
+
+def _pieces(
+    model: SequenceModel, vectors: FloatArray, pauses: FloatArray, candidates: Candidates
+) -> tuple[FloatArray, FloatArray]:
+    """`surprise` over a stream of any length, read in pieces with enough history before each."""
+    nats, hidden = [], []
+    for start in range(0, len(vectors), _PIECE):
+        begin = max(0, start - HISTORY)
+        part, states = surprise(model, vectors[begin : start + _PIECE], pauses[begin : start + _PIECE], candidates)
+        nats.append(part[start - begin :])
+        hidden.append(states[start - begin :])
+    return np.concatenate(nats), np.concatenate(hidden)
+
+
+def sequence_evidence(
+    model: SequenceModel, vectors: FloatArray, pauses: FloatArray, reference: Reference
+) -> FloatArray:
+    """Surprise in nats and scaled distance to the support's nearest contextual embedding, shape (n, 2)."""
+    nats, hidden = _pieces(model, vectors, pauses, reference.candidates)
+    return _columns(nats, nearest(hidden, reference.embeddings))
+
+
+def _columns(nats: FloatArray, closest: FloatArray) -> FloatArray:
+    return np.stack([nats, _CONTEXT_SCALE * np.clip(1 - closest, 0, 2)], axis=1).astype(np.float32)
+
+
+def build_reference(
+    encoders: Encoders, numbers: Sequence[int], pauses: FloatArray, templates: FloatArray
+) -> tuple[Reference, FloatArray]:
+    """What later lines are compared with, and the two sequence columns of the support itself, shape (n, 2).
+
+    Args:
+        numbers: template numbers of the support's events, in order.
+        pauses: seconds before each, shape (n,).
+        templates: vectors of all known templates by number, shape (m, dimension).
+    """
+    counts = np.bincount(np.asarray(numbers, dtype=np.int64), minlength=len(templates)) + 0.5
+    candidates = Candidates(templates, np.log(counts / counts.sum()).astype(np.float32))
+    nats, hidden = _pieces(encoders.sequence, templates[list(numbers)], pauses, candidates)
+    kept = np.linspace(0, len(hidden) - 1, min(len(hidden), MAX_EMBEDDINGS)).astype(np.int64)
+    like = hidden @ hidden[kept].T
+    like[kept[None, :] >= np.arange(len(hidden))[:, None]] = -1.0  # a line is compared with the lines before it
+    closest = like.max(axis=1)
+    closest[0] = 1.0
+    return Reference(candidates, np.ascontiguousarray(hidden[kept])), _columns(nats, closest)
