@@ -1,0 +1,96 @@
+"""The base model's weights on disk: everything source-independent that onboarding starts from.
+
+A folder of data: `model.json`, `weights.safetensors`, `foreign.json` and `encoder/`. Never code, never pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import orjson
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from logmeta.encode.sequence import SequenceModel
+from logmeta.encode.text import TemplateVectors, TextEncoder
+from logmeta.errors import ArtifactError
+from logmeta.evidence import Encoders
+from logmeta.meta.scorer import WIDTH, Params
+from logmeta.window import FloatArray
+
+PRETRAINED: Final = Path(__file__).parent.parent / "pretrained"
+FORMAT: Final = 1
+VECTOR_CACHE: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """Encoders, meta-learned scorer (`params` over features standardised by `centre` and `spread`), foreign lines."""
+
+    name: str
+    digest: str
+    encoders: Encoders
+    params: Params
+    centre: FloatArray
+    spread: FloatArray
+    foreign: tuple[str, ...]
+
+    def standardised(self, x: FloatArray) -> torch.Tensor:
+        """Features (n, WIDTH) on the scale the net was trained on."""
+        return torch.from_numpy((x - self.centre) / self.spread)
+
+
+def save_base(folder: Path, base: BaseModel, card: str) -> None:
+    """Write a base model beside the encoder that is already in `folder/encoder`."""
+    tensors = {f"scorer.{k}": v.detach().contiguous() for k, v in base.params.items()}
+    tensors |= {f"sequence.{k}": v.contiguous() for k, v in base.encoders.sequence.state_dict().items()}
+    tensors["severity"] = torch.from_numpy(base.encoders.severity)
+    tensors["centre"], tensors["spread"] = torch.from_numpy(base.centre), torch.from_numpy(base.spread)
+    save_file(tensors, folder / "weights.safetensors")
+    (folder / "foreign.json").write_bytes(orjson.dumps(list(base.foreign), option=orjson.OPT_INDENT_2))
+    about = {"format": FORMAT, "name": base.name, "width": WIDTH, "dimension": base.encoders.dimension}
+    (folder / "model.json").write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
+    (folder / "README.md").write_text(card)
+
+
+def load_base(folder: Path | None = None) -> BaseModel:
+    """Read a base model (the shipped one by default).
+
+    Raises:
+        ArtifactError: a file is missing or damaged, or the folder is of another format.
+    """
+    root = folder or PRETRAINED
+    try:
+        about = orjson.loads((root / "model.json").read_bytes())
+        tensors = load_file(root / "weights.safetensors")
+        foreign = orjson.loads((root / "foreign.json").read_bytes())
+    except (OSError, SafetensorError, orjson.JSONDecodeError) as error:
+        raise ArtifactError(f"{root} is no readable base model ({error}); reinstall logmeta or train one") from error
+    if about.get("format") != FORMAT or about.get("width") != WIDTH:
+        raise ArtifactError(
+            f"base model {root} has format {about.get('format')}, width {about.get('width')}; this logmeta reads "
+            f"format {FORMAT}, width {WIDTH}; use the base model of this release"
+        )
+    return _assemble(root, str(about["name"]), int(about["dimension"]), tensors, tuple(foreign))
+
+
+def _assemble(
+    root: Path, name: str, dimension: int, tensors: dict[str, torch.Tensor], foreign: tuple[str, ...]
+) -> BaseModel:
+    sequence = SequenceModel(dimension)
+    sequence.load_state_dict({k[9:]: v for k, v in tensors.items() if k.startswith("sequence.")})
+    text = TemplateVectors(TextEncoder.from_pretrained(root / "encoder"), capacity=VECTOR_CACHE)
+    return BaseModel(
+        name=name,
+        digest=hashlib.sha256((root / "weights.safetensors").read_bytes()).hexdigest()[:16],
+        encoders=Encoders(text, np.asarray(tensors["severity"].numpy()), sequence.eval()),
+        params={k[7:]: v for k, v in tensors.items() if k.startswith("scorer.")},
+        centre=np.asarray(tensors["centre"].numpy()),
+        spread=np.asarray(tensors["spread"].numpy()),
+        foreign=foreign,
+    )
