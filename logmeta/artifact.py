@@ -1,0 +1,230 @@
+"""A detector as a folder of data: verified before anything is built, written beside and renamed, never code.
+
+`manifest.json` names the format, the versions and a SHA-256 per file; the other files are `weights.safetensors`,
+`templates.json`, `calibration.safetensors` and the rendered card `README.md`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from logmeta.calibrate import Calibration
+from logmeta.detector import Detector
+from logmeta.encode.sequence import Candidates
+from logmeta.errors import ArtifactError
+from logmeta.evidence import Reference
+from logmeta.meta.base import BaseModel
+from logmeta.parse import TemplateTree
+from logmeta.records import AlarmBudget
+from logmeta.window import Context, Slot, Tally
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+FILES: Final = ("weights.safetensors", "templates.json", "calibration.safetensors", "README.md")
+_LARGEST: Final = 512 * 2**20
+_TABLES: Final = ("tallies", "pairs", "followers", "words", "slots", "bank", "facts", "banked")
+
+
+def save_detector(detector: Detector, folder: Path) -> None:
+    """Write a detector; an existing folder is replaced in one step.
+
+    Raises:
+        ArtifactError: the folder cannot be written, or it exists and is no detector.
+    """
+    if folder.exists() and not (folder / MANIFEST).exists() and any(folder.iterdir()):
+        raise ArtifactError(f"{folder} exists and is no detector folder; choose another --out or empty it")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        _write(detector, beside)
+        _swap(beside, folder)
+    except OSError as error:
+        raise ArtifactError(f"cannot write the detector to {folder}: {error.strerror or error}") from error
+
+
+def _swap(beside: Path, folder: Path) -> None:
+    old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
+    if folder.exists():
+        folder.rename(old)
+    beside.chmod(0o755)
+    beside.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(detector: Detector, folder: Path) -> None:
+    save_file({k: v.contiguous() for k, v in detector.params.items()}, folder / "weights.safetensors")
+    templates = {"templates": detector.templates, "tree": detector.tree.snapshot(), **_context_data(detector.context)}
+    (folder / "templates.json").write_bytes(orjson.dumps(templates))
+    save_file(_arrays(detector), folder / "calibration.safetensors")
+    (folder / "README.md").write_text(_card(detector))
+    (folder / MANIFEST).write_bytes(orjson.dumps(_manifest(detector, folder), option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def _arrays(detector: Detector) -> dict[str, torch.Tensor]:
+    reference = detector.reference
+    bank = detector.context.bank
+    arrays = {
+        "scores": detector.calibration.scores,
+        "window_scores": detector.window_calibration.scores,
+        "slopes": np.array([detector.calibration.slope, detector.window_calibration.slope]),
+        "candidates": reference.candidates.vectors,
+        "log_prior": reference.candidates.log_prior,
+        "embeddings": reference.embeddings,
+        "bank": bank if bank is not None else np.zeros((0, detector.base.encoders.dimension), np.float32),
+    }
+    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+
+def _context_data(context: Context) -> dict[str, object]:
+    """Counters only: words and values are fingerprints, so no log text but the templates is kept."""
+    plain = {f.name: getattr(context, f.name) for f in fields(context) if f.name not in _TABLES}
+    return {
+        "context": {k: _no_nan(v) for k, v in plain.items()} | {"banked": context.banked},
+        "tallies": [[key, *_row(tally)] for key, tally in context.tallies.items()],
+        "pairs": [[a, b, n] for (a, b), n in context.pairs.items()],
+        "followers": list(context.followers.items()),
+        "words": list(context.words.items()),
+        "slots": [[t, s, x.n, x.mean, x.dev, x.new, list(x.values)] for (t, s), x in context.slots.items()],
+    }
+
+
+def _row(tally: Tally) -> list[float]:
+    return [_no_nan(value) for value in asdict(tally).values()]
+
+
+def _no_nan(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _manifest(detector: Detector, folder: Path) -> dict[str, object]:
+    level = detector.level
+    return {
+        "format": FORMAT,
+        "source": detector.source,
+        "version": detector.version,
+        "logmeta": version("logmeta"),
+        "drain3": version("drain3"),
+        "base": {"name": detector.base.name, "digest": detector.base.digest},
+        "seed": detector.seed,
+        "lines_used": detector.lines_used,
+        "span_s": detector.span_s,
+        "timed": detector.timed,
+        "trusted": detector.trusted,
+        "stream_regex": detector.stream_regex,
+        "alarm_budget_per_day": detector.budget.per_day,
+        "alarm_level": level.level,
+        "provisional": level.provisional,
+        "sha256": {name: _sha256(folder / name) for name in FILES},
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _card(detector: Detector) -> str:
+    rows = [f"| {key.replace('_', ' ')} | {value} |" for key, value in detector.summary().items() if key != "warnings"]
+    warnings = [f"- {warning}" for warning in detector.warnings()] or ["- none"]
+    head = [f"# logmeta detector for `{detector.source}`", "", "| what | value |", "|---|---|"]
+    return "\n".join([*head, *rows, "", "## Warnings", "", *warnings, ""])
+
+
+def load_detector(folder: Path, base: BaseModel) -> Detector:
+    """Verify and read a detector folder.
+
+    Raises:
+        ArtifactError: see `Detector.from_pretrained`.
+    """
+    manifest = read_manifest(folder)
+    if manifest["base"]["digest"] != base.digest:
+        raise ArtifactError(
+            f"{folder} was made with base model {manifest['base']['name']} ({manifest['base']['digest']}), this "
+            f"logmeta ships {base.name} ({base.digest}); onboard the source again"
+        )
+    try:
+        return _build(folder, manifest, base)
+    except (KeyError, TypeError, ValueError, IndexError, SafetensorError) as error:
+        raise ArtifactError(f"{folder} holds data that makes no detector ({error!r}); onboard again") from error
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a detector folder whose files all have the recorded hashes."""
+    try:
+        manifest = orjson.loads((folder / MANIFEST).read_bytes())
+    except OSError as error:
+        raise ArtifactError(
+            f"{folder} is no detector folder ({MANIFEST}: {error.strerror}); make one with `logmeta onboard`"
+        ) from error
+    except orjson.JSONDecodeError as error:
+        raise ArtifactError(f"{folder / MANIFEST} is damaged ({error}); onboard the source again") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise ArtifactError(f"{folder / MANIFEST} is damaged: it names no format; onboard the source again")
+    if manifest["format"] > FORMAT:
+        raise ArtifactError(
+            f"{folder} has detector format {manifest['format']}, this logmeta reads up to {FORMAT}; upgrade logmeta"
+        )
+    _verify(folder, manifest)
+    return manifest
+
+
+def _verify(folder: Path, manifest: Mapping[str, Any]) -> None:
+    for name in FILES:
+        path = folder / name
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            raise ArtifactError(f"{path} is missing or too large; restore the folder or onboard the source again")
+        if _sha256(path) != dict(manifest.get("sha256") or {}).get(name):
+            raise ArtifactError(f"{path} is damaged (checksum differs); restore the folder or onboard again")
+
+
+def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detector:
+    data = orjson.loads((folder / "templates.json").read_bytes())
+    arrays = {k: v.numpy() for k, v in load_file(folder / "calibration.safetensors").items()}
+    return Detector(
+        base=base,
+        source=manifest["source"],
+        params=load_file(folder / "weights.safetensors"),
+        trusted=manifest["trusted"],
+        tree=TemplateTree(templates=[(text, size) for text, size in data["tree"]]),
+        templates=tuple(data["templates"]),
+        timed=manifest["timed"],
+        context=_context(data, arrays),
+        reference=Reference(Candidates(arrays["candidates"], arrays["log_prior"]), arrays["embeddings"]),
+        calibration=Calibration(arrays["scores"], float(arrays["slopes"][0])),
+        window_calibration=Calibration(arrays["window_scores"], float(arrays["slopes"][1])),
+        budget=AlarmBudget(manifest["alarm_budget_per_day"]),
+        lines_used=manifest["lines_used"],
+        span_s=manifest["span_s"],
+        stream_regex=manifest["stream_regex"],
+        seed=manifest["seed"],
+        version=manifest["version"],
+    )
+
+
+def _context(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Context:
+    plain = dict(data["context"])
+    plain["seconds"] = float("nan") if plain["seconds"] is None else plain["seconds"]
+    plain["next_due"] = float("inf") if plain["next_due"] is None else plain["next_due"]
+    context = Context(**plain)
+    context.tallies = {row[0]: Tally(*row[1:]) for row in data["tallies"]}
+    context.pairs = {(a, b): n for a, b, n in data["pairs"]}
+    context.followers = dict(data["followers"])
+    context.words = dict(data["words"])
+    context.slots = {
+        (t, s): Slot(n, mean, dev, dict.fromkeys(values, 1), new) for t, s, n, mean, dev, new, values in data["slots"]
+    }
+    context.bank = arrays["bank"] if len(arrays["bank"]) else None
+    return context

@@ -1,0 +1,171 @@
+"""Versions of each source's detector in a folder; publishing and rolling back move a pointer.
+
+`root/<source folder>/<version>/` holds what `Detector.save_pretrained` wrote; versions count 1, 2, 3 and every
+scored line names the one that scored it. `root/<source folder>/current` names the version in use and `source` the
+source in its own spelling.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from logmeta.errors import ArtifactError, UsageError
+
+if TYPE_CHECKING:
+    from logmeta.detector import Detector, MetaModel
+
+MAX_SOURCE_BYTES = 512
+MAX_FOLDER_CHARS = 120
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-.")
+_VERSION = re.compile(r"[1-9][0-9]{0,9}")
+
+
+def source_folder(source: str) -> str:
+    """A folder name that is safe on every file system and differs for every source.
+
+    Anything but a-z, 0-9, `_`, `-` and inner `.` becomes %XX, so neither `..` nor `/` nor a clash of
+    upper and lower case can arise; a very long name ends in its hash.
+    """
+    raw = check_source(source).encode()
+    name = "".join(chr(b) if b in _PLAIN and (i or b != ord(".")) else f"%{b:02X}" for i, b in enumerate(raw))
+    if len(name) <= MAX_FOLDER_CHARS:
+        return name
+    return f"{name[:80]}%{hashlib.blake2s(raw, digest_size=16).hexdigest()}"
+
+
+def check_source(source: str) -> str:
+    """The source itself, when it can name one.
+
+    Raises:
+        UsageError: empty, longer than 512 bytes of UTF-8, or holding control characters.
+    """
+    size = len(source.encode(errors="replace"))
+    if not source.strip() or size > MAX_SOURCE_BYTES or not source.isprintable():
+        raise UsageError(
+            f"a source is a printable name of 1 to {MAX_SOURCE_BYTES} bytes, got {size} bytes {source[:60]!r}; "
+            f"name the log-producing system, such as 'payments'"
+        )
+    return source
+
+
+class Registry:
+    """Every source's detector versions below one folder. Several processes may share it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def sources(self) -> list[str]:
+        """Every source with a published detector, in alphabetical order."""
+        return sorted(path.read_text(encoding="utf-8") for path in self.root.glob("*/source"))
+
+    def versions(self, source: str) -> list[str]:
+        """Published versions of a source, oldest first; empty for an unknown source."""
+        folder = self._folder(source)
+        if not folder.is_dir():
+            return []
+        return sorted((p.name for p in folder.iterdir() if _VERSION.fullmatch(p.name)), key=int)
+
+    def current(self, source: str) -> str | None:
+        """The version in use, None for an unknown source."""
+        try:
+            return (self._folder(source) / "current").read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+
+    def resolve(self, source: str, pin: str | None) -> str | None:
+        """The pinned version, without a pin the current one; None if there is none."""
+        if pin is None:
+            return self.current(source)
+        return pin if _VERSION.fullmatch(pin) and (self._folder(source) / pin).is_dir() else None
+
+    def publish(self, detector: Detector) -> str:
+        """Save a detector as its source's newest version and make it current; returns the version."""
+        folder = self._folder(detector.source)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "source", detector.source)
+        version = self._place(detector, folder)
+        _write(folder / "current", version)
+        return version
+
+    def _place(self, detector: Detector, folder: Path) -> str:
+        """Save under the next free number; another process may take a number first, then the one after is tried."""
+        number = int((self.versions(detector.source) or ["0"])[-1]) + 1
+        while True:
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as scratch:
+                saved = Path(scratch) / "detector"
+                replace(detector, version=str(number)).save_pretrained(saved)
+                if _moved(saved, folder / str(number)):
+                    return str(number)
+            number += 1
+
+    def load(self, source: str, version: str | None = None, *, base: MetaModel | None = None) -> Detector:
+        """The current detector of a source, or the pinned version of it.
+
+        Raises:
+            UsageError: the source or the version was never published here.
+            ArtifactError: its folder is damaged, foreign or of a future format.
+        """
+        from logmeta.detector import Detector  # keeps `import logmeta.registry` free of torch
+
+        return Detector.from_pretrained(self.path(source, version), base=base)
+
+    def path(self, source: str, version: str | None = None) -> Path:
+        """The folder of a version. Raises UsageError when it was never published, ArtifactError when it is gone."""
+        found = self.resolve(source, version)
+        if found is None:
+            has = ", ".join(self.versions(source)) or "none"
+            wanted = f"version {version!r}" if version else "a current version"
+            raise UsageError(f"source {source!r} has no {wanted} in {self.root} (published: {has}); onboard it first")
+        folder = self._folder(source) / found
+        if not _VERSION.fullmatch(found) or not folder.is_dir():
+            raise ArtifactError(
+                f"{folder.parent / 'current'} points to {found!r}, which is not a version folder; "
+                f"roll back to one of: {', '.join(self.versions(source)) or 'none, onboard the source again'}"
+            )
+        return folder
+
+    def rollback(self, source: str, to: str | None = None) -> str:
+        """Make an older version current again: the one before the current, or the one named. Returns it.
+
+        Raises:
+            UsageError: there is nothing older, or no version of that name.
+        """
+        versions, current = self.versions(source), self.current(source)
+        older = versions[: versions.index(current)] if current in versions else versions
+        target = self.resolve(source, to) if to else next(iter(older[::-1]), None)
+        if target is None:
+            raise UsageError(
+                f"source {source!r} has no {f'version {to!r}' if to else 'older version'} to roll back to; "
+                f"published: {', '.join(versions) or 'none'}, current: {current}"
+            )
+        _write(self._folder(source) / "current", target)
+        return target
+
+    def _folder(self, source: str) -> Path:
+        return self.root / source_folder(source)
+
+
+def _moved(saved: Path, target: Path) -> bool:
+    """False when the target was there already."""
+    try:
+        saved.rename(target)
+    except OSError:
+        if target.exists():
+            return False
+        raise
+    return True
+
+
+def _write(path: Path, text: str) -> None:
+    """Beside, then rename: a reader sees the old text or the new, never half of one."""
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(beside).chmod(0o644)
+    Path(beside).replace(path)
