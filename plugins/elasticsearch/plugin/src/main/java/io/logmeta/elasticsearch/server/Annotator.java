@@ -1,0 +1,88 @@
+package io.logmeta.elasticsearch.server;
+
+import io.logmeta.elasticsearch.core.Explain;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.List;
+import java.util.Map;
+import org.elasticsearch.ingest.IngestDocument;
+
+/** Writes an answer into a document: ours below the target field, and the ECS fields beside it. */
+final class Annotator {
+    private static final String ALARM_TAG = "logmeta-alarm";
+
+    private final Options options;
+
+    Annotator(Options options) {
+        this.options = options;
+    }
+
+    void answered(IngestDocument document, Map<String, Object> fields) {
+        clear(document);
+        boolean explained = explains(fields);
+        fields.forEach((leaf, value) -> {
+            if (explained || !leaf.startsWith("explanation.")) {
+                set(document, leaf, value);
+            }
+        });
+        if (!fields.containsKey("scored_at") && !"skipped".equals(fields.get("status"))) {
+            set(document, "scored_at", Instant.now().truncatedTo(ChronoUnit.MILLIS).toString());
+        }
+        if (options.ecs()) {
+            writeEcs(document, fields);
+        }
+    }
+
+    void skipped(IngestDocument document, String reason) {
+        clear(document);
+        set(document, "status", "skipped");
+        set(document, "reason", reason);
+    }
+
+    private boolean explains(Map<String, Object> fields) {
+        return options.explain() == Explain.ALL || options.explain() == Explain.ALARMS && isAlarm(fields);
+    }
+
+    /** A document indexed before, or a client, may bring our fields along: old and new must not mix. Other keys are not ours. */
+    private void clear(IngestDocument document) {
+        if (document.hasField(options.targetField())) {
+            for (String leaf : Fields.leaves()) {
+                if (document.hasField(path(leaf))) {
+                    document.removeField(path(leaf));
+                }
+            }
+        }
+    }
+
+    private void set(IngestDocument document, String leaf, Object value) {
+        document.setFieldValue(path(leaf), value);
+    }
+
+    private String path(String leaf) {
+        return options.targetField() + "." + leaf;
+    }
+
+    private static void writeEcs(IngestDocument document, Map<String, Object> fields) {
+        if (fields.get("score") instanceof Number score) {
+            setIfAbsent(document, "risk_score", 100 * score.doubleValue());
+            setIfAbsent(document, "risk_score_norm", 100 * score.doubleValue());
+        }
+        Object tags = document.getFieldValue("tags", Object.class, true);
+        if (isAlarm(fields) && (tags == null || tags instanceof String || tags instanceof List)) {
+            document.appendFieldValue("tags", ALARM_TAG, false);
+        }
+    }
+
+    private static void setIfAbsent(IngestDocument document, String name, Object value) {
+        String path = "event." + name;
+        Object parent = document.getFieldValue("event", Object.class, true);
+        boolean writable = parent == null || parent instanceof Map;
+        if (writable && !document.hasField(path) && !document.getSource().containsKey(path)) {
+            document.setFieldValue(path, value);
+        }
+    }
+
+    private static boolean isAlarm(Map<String, Object> fields) {
+        return Boolean.TRUE.equals(fields.get("alarm"));
+    }
+}

@@ -1,0 +1,45 @@
+package io.logmeta.elasticsearch.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class FieldsTest {
+    @Test
+    void unknown_keys_and_nulls_are_left_out() {
+        Map<String, Object> result = Map.of("status", "scored", "color", "red", "template", Collections.singletonMap("id", null), "model", "none");
+        assertEquals(Map.of("status", "scored"), Fields.of(result));
+    }
+
+    @Test
+    void a_text_no_keyword_can_hold_is_cut_and_shows_it() {
+        String text = (String) Fields.of(Map.of("template", Map.of("text", "x".repeat(40_000)))).get("template.text");
+        assertEquals("x".repeat(8000) + "…", text);
+    }
+
+    static Stream<Map<String, Object>> wrong() {
+        return Stream.of(
+            Map.of("score", "high"),
+            Map.of("raw_score", 1e300), // finite, but no float
+            Map.of("raw_score", Double.NaN),
+            Map.of("alarm", "yes"),
+            Map.of("severity", List.of("minor")),
+            Map.of("typical", List.of(Map.of())),
+            Map.of("explanation", Map.of("contributions", Map.of("novelty", Map.of("deep", 1)))),
+            Map.of("explanation", Map.of("contributions", 3))
+        );
+    }
+
+    @ParameterizedTest
+    @MethodSource("wrong")
+    void what_an_index_would_refuse_is_refused_here(Map<String, Object> result) {
+        assertThrows(IllegalArgumentException.class, () -> Fields.of(result));
+    }
+}
