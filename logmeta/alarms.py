@@ -6,21 +6,24 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from logmeta.records import LogRecord
+
 GAP_LINES: Final = 50
 LONGEST_LINES: Final = 1_000
 
 
 @dataclass(slots=True)
 class AlarmState:
-    """The open alarm of a stream, if any. Lines are counted per stream."""
+    """The open alarm of a stream of `source`, if any. Lines are counted per stream."""
 
+    source: str
     lines: int = 0
     last: int = -(10**9)
     start: int = 0
     number: int = 0
     alarm_id: str = ""
 
-    def see(self, anomalous: bool, name: str) -> tuple[bool, str | None]:
+    def see(self, anomalous: bool, record: LogRecord, seconds: float) -> tuple[bool, str | None]:
         """Whether an alarm starts on this line, and the id of the alarm that the line belongs to, if it does."""
         self.lines += 1
         if not anomalous:
@@ -29,5 +32,6 @@ class AlarmState:
         self.last = self.lines
         if starts:
             self.start, self.number = self.lines, self.number + 1
-            self.alarm_id = hashlib.blake2s(f"{name}\0{self.number}".encode(), digest_size=8).hexdigest()
+            name = f"{self.source}\0{record.stream}\0{seconds}\0{record.line_no}\0{self.number}"
+            self.alarm_id = hashlib.blake2s(name.encode(errors="replace"), digest_size=8).hexdigest()
         return starts, self.alarm_id

@@ -30,7 +30,7 @@ from logmeta.records import AlarmBudget, JsonValue, LogRecord, ModelId, Reason, 
 from logmeta.window import Context, Fact, FloatArray
 
 MIN_LINES: Final = 20
-BATCH: Final = 512
+BATCH: Final = 2_048
 WINDOW_HALF_LIFE: Final = 10.0
 _SPREAD_OVER_S: Final = 60.0
 
@@ -305,7 +305,7 @@ class Detector:
 class _Stream:
     """What a session keeps per stream beside its context."""
 
-    alarm: AlarmState = field(default_factory=AlarmState)
+    alarm: AlarmState
     window: FloatArray = field(default_factory=lambda: np.zeros(1, np.float32))
     last: _Verdict | None = None
 
@@ -340,6 +340,7 @@ class ScoringSession:
         self._reader.forget_streams()
         self._streams: dict[str | None, _Stream] = {}
         self._threshold = -float(np.log(detector.level.level))
+        self._provisional, self._model = detector.provisional, detector.model
 
     @property
     def evicted_streams(self) -> int:
@@ -361,8 +362,8 @@ class ScoringSession:
                 stream.last = verdicts[head]
             verdict = stream.last or _NOTHING
             anomalous = head >= 0 and verdict.surprise >= self._threshold
-            starts, alarm_id = stream.alarm.see(anomalous, self._alarm_name(record, event))
-            if head >= 0 and (explain == "all" or (explain == "alarms" and alarm_id)):
+            starts, alarm_id = stream.alarm.see(anomalous, record, event.seconds)
+            if head >= 0 and (explain == "all" or (explain == "alarms" and starts)):
                 verdict = self._explained(verdict, event, found.features[head], found.rows[head], found.facts[head],
                                           record)  # fmt: skip
             out.append(self._line(record, event, verdict, starts, alarm_id))
@@ -381,7 +382,7 @@ class ScoringSession:
         if stream is None:
             if len(self._streams) >= 2 * len(self._reader.streams) + 16:
                 self._streams = {k: v for k, v in self._streams.items() if k in self._reader.streams}
-            stream = self._streams[name] = _Stream()
+            stream = self._streams[name] = _Stream(AlarmState(self.detector.source))
         return stream
 
     def _verdicts(
@@ -405,9 +406,6 @@ class ScoringSession:
         p, window_p = detector.calibration.p_values(raw), detector.window_calibration.p_values(window)
         columns = (raw, scores, p, window, window_p, surprise)
         return [_Verdict(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
-
-    def _alarm_name(self, record: LogRecord, event: ParsedEvent) -> str:
-        return f"{self.detector.source}\0{record.stream}\0{event.seconds}\0{record.line_no}"
 
     def _explained(
         self,
@@ -453,10 +451,10 @@ class ScoringSession:
             p_value=verdict.p_value,
             alarm=starts,
             alarm_id=alarm_id,
-            provisional=detector.provisional,
+            provisional=self._provisional,
             window_score=verdict.window,
             window_p_value=verdict.window_p,
-            model=detector.model,
+            model=self._model,
             reasons=verdict.reasons,
             typical=verdict.typical,
             flags=record.flags if event.is_head else (*record.flags, "continuation"),

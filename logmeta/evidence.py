@@ -22,7 +22,7 @@ from logmeta.window import EVIDENCE, Context, Fact, FloatArray
 MAX_STREAMS: Final = 2_000
 MAX_EMBEDDINGS: Final = 1_000
 _CONTEXT_SCALE: Final = 5.0
-_PIECE: Final = 192
+_PIECE: Final = 448
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,9 @@ def _short(text: str, n: list[int]) -> float:
 def _compact(text: str) -> float:
     date, _, clock = text.replace("T", "-").replace(" ", "-").partition("-")
     year, month, day = (int(date[:4]), date[4:6], date[6:8]) if len(date) == 8 else (2000, date[2:4], date[4:6])
-    parts = [int(x) for x in clock.split(":")] if ":" in clock else [int(clock[i : i + 2]) for i in (0, 2, 4)]
-    return _civil(year, int(month), int(day), parts)
+    first, *others = _DIGITS.findall(clock)
+    parts = [first[:2], first[2:4], first[4:]] if len(first) == 6 else [first, *others]
+    return _civil(year, int(month), int(day), [int(x) for x in parts[:3]])
 
 
 def epoch_seconds(kind: str, text: str) -> float:
@@ -131,15 +132,21 @@ def _level_of(token: str) -> str | None:
     return word if word in LEVELS else None
 
 
+def _stamps(line: str) -> list[re.Match[str]]:
+    """Timestamps in a header's reach; a number that looks like an epoch, behind a real date, is a value."""
+    found = list(TIMESTAMP.finditer(line[:_SEARCHED]))
+    return [m for i, m in enumerate(found) if i == 0 or m.lastgroup != "epoch"]
+
+
 def find_stamp(line: str) -> re.Match[str] | None:
     """The timestamp nearest to the message: the last that begins in a header's reach, else the first (JSON)."""
-    stamps = list(TIMESTAMP.finditer(line[:_SEARCHED]))
+    stamps = _stamps(line)
     return next((m for m in reversed(stamps) if m.start() < _STAMP_BEGINS), stamps[0] if stamps else None)
 
 
 def split_header(line: str) -> Header:
     """Where the message begins, and the level the header names (see the module's text for the rule)."""
-    stamps = [m for m in TIMESTAMP.finditer(line[:_SEARCHED]) if m.start() < _STAMP_BEGINS]
+    stamps = [m for m in _stamps(line) if m.start() < _STAMP_BEGINS]
     end, word = _markers(line, stamps[-1].end() if stamps else 0)
     if not line[end:].strip(_TRIM):
         end = stamps[-1].end() if stamps else 0

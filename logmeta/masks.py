@@ -21,7 +21,7 @@ _PATTERN: Final = re.compile(
     r"|(?P<KV>(?<=\w=)[^\s,;|&()\[\]{}\"']++)"
     r"|(?P<IP>(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?::\d{1,5})?(?![\w.]))"
     r"|(?P<IP6>(?<![\w:])(?:[0-9a-fA-F]{1,4}:){4,7}:?(?:[0-9a-fA-F]{1,4})(?![\w:]))"
-    r"|(?P<HEX>0[xX][0-9a-fA-F]++|(?<![\w])(?=[a-fA-F]*+\d)[0-9a-fA-F]{8,}+(?!\w))"
+    r"|(?P<HEX>0[xX][0-9a-fA-F]++|(?<!\w)(?=[a-fA-F]*+\d)(?=\d*+[a-fA-F])[0-9a-fA-F]{8,}+(?!\w))"
     r"|(?P<PATH>(?<![\w/])(?:/[\w.@%+~$:-]++){2,}+/?|(?<!\w)[A-Za-z]:\\[\w\\.-]++)"
     r"|(?P<ID>(?<![\w+/-])(?=[A-Za-z_+/-]*+\d)[\w+/-]{20,}+=*+)"
     r"|(?P<NUM>\d++(?:\.\d++)?+)"
@@ -31,10 +31,12 @@ _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _DIGITS: Final = re.compile(r"\d+")
 DELETE_DIGITS: Final = {ord(c): None for c in "0123456789"}
 _VARYING: Final = re.compile(
-    r"[0-9a-fA-F]{8,}+(?:-[0-9a-fA-F]{4,12})*+|(?<![\w+/-])(?=[A-Za-z_+/-]*+\d)[\w+/-]{20,}+=*+"
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|(?=[a-fA-F]*+\d)(?=\d*+[a-fA-F])[0-9a-fA-F]{8,}+|(?<![\w+/-])(?=[A-Za-z_+/-]*+\d)[\w+/-]{20,}+=*+"
 )
 MAX_PARAMETERS: Final = 24
 MAX_JSON_KEYS: Final = 64
+MAX_JSON_DEPTH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def json_message(line: str) -> tuple[str, str] | None:
         return None
     if not isinstance(fields, dict):
         return None
-    flat = dict(list(_flatten(fields, ""))[:MAX_JSON_KEYS])
+    flat = dict(_flatten({key: _shallow(value, 1) for key, value in fields.items()}, "")[:MAX_JSON_KEYS])
     level = next((str(flat.pop(k)) for k in ("level", "severity", "log.level", "lvl") if k in flat), "")
     words = [str(flat.pop(k)) for k in ("logger", "name", "event", "msg", "message", "text", "log") if k in flat]
     rest = [f"{key}={_quoted(value)}" for key, value in flat.items() if key not in _CLOCKS]
@@ -112,6 +114,17 @@ _CLOCKS: Final = frozenset(("timestamp", "time", "ts", "@timestamp", "date", "as
 def _quoted(value: object) -> str:
     text = str(value)
     return f'"{text}"' if " " in text else text
+
+
+def _shallow(value: object, depth: int) -> object:
+    """The value without what is nested deeper than a person would nest it."""
+    if not isinstance(value, dict | list):
+        return value
+    if depth == MAX_JSON_DEPTH:
+        return "..."
+    if isinstance(value, list):
+        return [_shallow(item, depth + 1) for item in value]
+    return {key: _shallow(item, depth + 1) for key, item in value.items()}
 
 
 def _flatten(fields: dict[str, object], prefix: str) -> list[tuple[str, object]]:

@@ -29,6 +29,7 @@ _RUNS: Final = re.compile(r"\d+(?:\.\d+)?")
 _WORD: Final = re.compile(r"[A-Za-z][a-z]{2,}|[A-Z]{3,}")
 _STACK: Final = re.compile(r"^(?:\s+\S|Caused by: |Traceback |\.\.\. \d+ more|[}\])])")
 WILDCARD: Final = "<*>"
+MAX_NUMBER: Final = 1e300  # a number of more digits would be infinite
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class Parser:
         if shape.numbers and len(runs) != shape.runs:
             shape = self._shape_by_key((key_without_digits(line), len(runs)), line)
         seconds = self._seconds_of(shape, line) if shape.stamp else float("nan")
-        numbers = tuple((slot, float(runs[i])) for slot, i in shape.numbers if i < len(runs))
+        numbers = tuple((slot, min(float(runs[i]), MAX_NUMBER)) for slot, i in shape.numbers if i < len(runs))
         record, is_head = self._record_of(shape, line_no, stream)
         return ParsedEvent(line_no, record, shape, seconds, numbers, is_head)
 
@@ -259,7 +260,7 @@ class Parser:
     def _iso_seconds(self, line: str) -> float:
         base = self._remember(line[:19], "iso")
         end = 20
-        while end < 29 and line[end : end + 1].isdigit():
+        while end < 29 and "0" <= line[end : end + 1] <= "9":
             end += 1
         return base + float("0." + line[20:end]) if end > 20 and line[19] in ".," else base
 
@@ -301,6 +302,10 @@ def _json_places(masked: Masked, message: str, line: str) -> tuple[tuple[str, in
 
 
 def is_timed(lines: Sequence[str]) -> bool:
-    """Whether this source writes a timestamp into its lines' headers, so that a line without one continues a record."""
-    timed = sum(split_header(line).timed or line[:1] == "{" for line in lines)
-    return timed >= 0.3 * max(1, len(lines))
+    """Whether this source writes a timestamp into its lines' headers, so that a line without one continues a record.
+
+    Blank lines and those of stack traces do not count: a few failures can outnumber everything else.
+    """
+    heads = [line for line in lines if line.strip() and not _STACK.match(line)]
+    timed = sum(split_header(line).timed or line[:1] == "{" for line in heads)
+    return timed >= 0.3 * max(1, len(heads))

@@ -25,7 +25,10 @@ HISTORY: Final = BAND * LAYERS
 
 
 class _Block(nn.Module):
-    """Pre-norm causal banded attention with a learned bias per head and distance, then a feed-forward net."""
+    """Pre-norm causal banded attention with a learned bias per head and distance, then a feed-forward net.
+
+    Works on blocks of BAND lines: a line sees its own block and the one before, cut to the BAND lines that end in it.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -35,14 +38,30 @@ class _Block(nn.Module):
         self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         self.distance = nn.Parameter(torch.zeros(heads, BAND))
 
-    def forward(self, x: Tensor, away: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
+        """x has shape (batch, length, width), length a multiple of BAND."""
         batch, length, width = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        bias = self.distance[:, away.clamp(0, BAND - 1)].masked_fill((away < 0) | (away >= BAND), float("-inf"))
-        weights = ((q @ k.transpose(-1, -2)) / (width / self.heads) ** 0.5 + bias).softmax(-1)
-        x = x + self.out((weights @ v).transpose(1, 2).reshape(batch, length, width))
+        blocks = (batch, length // BAND, BAND, 3, self.heads, width // self.heads)
+        q, k, v = self.qkv(self.norm1(x)).view(blocks).permute(3, 0, 4, 1, 2, 5)
+        weights = (q @ _with_previous(k).transpose(-1, -2)) / (width / self.heads) ** 0.5 + self._bias(blocks[1])
+        mixed = (weights.softmax(-1) @ _with_previous(v)).permute(0, 2, 3, 1, 4).reshape(batch, length, width)
+        x = x + self.out(mixed)
         widened: Tensor = self.down(F.gelu(self.up(self.norm2(x))))
         return x + widened
+
+    def _bias(self, blocks: int) -> Tensor:
+        """Shape (heads, blocks, BAND, 2 BAND): -inf outside the band and before the first line."""
+        away = torch.arange(BAND)[:, None] + BAND - torch.arange(2 * BAND)[None, :]
+        outside = (away < 0) | (away >= BAND)
+        bias = self.distance[:, away.clamp(0, BAND - 1)].masked_fill(outside, float("-inf"))
+        bias = bias[:, None].repeat(1, blocks, 1, 1)
+        bias[:, 0, :, :BAND] = float("-inf")
+        return bias
+
+
+def _with_previous(x: Tensor) -> Tensor:
+    """Each block behind the block before it: (batch, heads, blocks, BAND, d) to (..., 2 BAND, d)."""
+    return torch.cat([F.pad(x, (0, 0, 0, 0, 1, 0))[:, :, :-1], x], dim=3)
 
 
 class SequenceModel(nn.Module):
@@ -63,11 +82,12 @@ class SequenceModel(nn.Module):
 
         `pauses` are the seconds before each line, shape (batch, length), 0 where unknown.
         """
-        steps = torch.arange(vectors.shape[1])
+        length = vectors.shape[1]
         x = self.enter(vectors) * 4.0 + torch.log1p(pauses.clamp(0, 600)).unsqueeze(-1) * self.pause
+        x = F.pad(x, (0, 0, 0, -length % BAND))
         for block in self.blocks:
-            x = block(x, steps[:, None] - steps[None, :])
-        return torch.as_tensor(self.norm(x))
+            x = block(x)
+        return torch.as_tensor(self.norm(x))[:, :length]
 
     def logits(self, embeddings: Tensor, candidates: Tensor, log_prior: Tensor) -> Tensor:
         """Unnormalised log-chance that each candidate template (n, dimension) comes next."""

@@ -1,0 +1,113 @@
+"""What `logmeta elastic setup` puts into a cluster, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from logmeta.records import JsonValue
+
+MAPPINGS = "logmeta@mappings"
+OWN_STREAMS = "logmeta"
+PLAIN_LOGS = "logmeta-logs"
+PIPELINE = "logmeta"
+HOOK = "logs@custom"
+TAG = "logmeta"
+META: dict[str, JsonValue] = {"managed_by": "logmeta"}
+
+_KEYWORD: dict[str, JsonValue] = {"type": "keyword", "ignore_above": 1024}
+_KEPT: dict[str, JsonValue] = {"type": "keyword", "index": False, "doc_values": False}
+_FLOAT: dict[str, JsonValue] = {"type": "float"}
+_KEPT_FLOAT: dict[str, JsonValue] = {"type": "float", "index": False}
+_BOOLEAN: dict[str, JsonValue] = {"type": "boolean"}
+
+
+def logmeta_mapping() -> dict[str, JsonValue]:
+    """Mapping of the `logmeta` object; only types that every distribution has."""
+    return {
+        "properties": {
+            "status": _KEYWORD,
+            "reason": _KEYWORD,
+            "score": _FLOAT,
+            "raw_score": _KEPT_FLOAT,
+            "p_value": _FLOAT,
+            "alarm": _BOOLEAN,
+            "alarm_id": _KEYWORD,
+            "severity": _KEYWORD,
+            "provisional": _BOOLEAN,
+            "source": _KEYWORD,
+            "stream": _KEYWORD,
+            "template": {"properties": {"id": _KEYWORD, "text": _KEYWORD, "new": _BOOLEAN}},
+            "typical": _KEYWORD,
+            "explanation": {
+                "properties": {"kind": _KEYWORD, "text": _KEPT, "contributions": {"type": "flattened"}},
+            },
+            "model": {
+                "properties": {
+                    "base": _KEYWORD,
+                    "detector": _KEYWORD,
+                    "version": _KEYWORD,
+                    "shots": {"type": "integer"},
+                },
+            },
+            "took_ms": _KEPT_FLOAT,
+            "scored_at": {"type": "date"},
+        },
+    }
+
+
+def mappings_template() -> dict[str, JsonValue]:
+    """Component template `logmeta@mappings`."""
+    event: dict[str, JsonValue] = {"properties": {"risk_score": _FLOAT, "risk_score_norm": _FLOAT}}
+    properties: dict[str, JsonValue] = {"logmeta": logmeta_mapping(), "event": event}
+    return {"template": {"mappings": {"properties": properties}}, "_meta": META}
+
+
+def own_streams_template() -> dict[str, JsonValue]:
+    """Index template of the streams logmeta writes itself, such as `logs-logmeta.alarm-default`."""
+    return {
+        "index_patterns": ["logs-logmeta.*-*"],
+        "data_stream": {},
+        "priority": 250,
+        "composed_of": [MAPPINGS],
+        "template": {"mappings": _log_line_mapping()},
+        "_meta": META,
+    }
+
+
+def plain_logs_template() -> dict[str, JsonValue]:
+    """Index template for `logs-*-*` where the cluster brings none (Elastic's own has a higher priority)."""
+    return {
+        "index_patterns": ["logs-*-*"],
+        "data_stream": {},
+        "priority": 50,
+        "composed_of": [MAPPINGS, HOOK],
+        "ignore_missing_component_templates": [HOOK],
+        "template": {"settings": {"index.default_pipeline": HOOK}, "mappings": _log_line_mapping()},
+        "_meta": META,
+    }
+
+
+def processor(source_field: str, fields: Sequence[str]) -> dict[str, JsonValue]:
+    """The `logmeta` ingest processor; its tag lets a later set-up find it again."""
+    options: dict[str, JsonValue] = {
+        "tag": TAG,
+        "field": list(fields),
+        "source_field": source_field,
+        "on_unavailable": "skip",
+        "ignore_missing": True,
+    }
+    return {"logmeta": options}
+
+
+def _log_line_mapping() -> dict[str, JsonValue]:
+    event: dict[str, JsonValue] = {"kind": _KEYWORD, "id": _KEYWORD}
+    return {
+        "properties": {
+            "@timestamp": {"type": "date"},
+            "message": {"type": "text"},
+            "tags": _KEYWORD,
+            "event": {"properties": event},
+            "rule": {"properties": {"id": _KEYWORD, "name": _KEYWORD}},
+            "data_stream": {"properties": {"type": _KEYWORD, "dataset": _KEYWORD, "namespace": _KEYWORD}},
+        },
+    }

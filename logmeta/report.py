@@ -1,0 +1,62 @@
+"""Scored lines as a person or a program wants them: JSON lines, ECS documents, a table of alarms, a sentence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from time import time
+from typing import BinaryIO
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from logmeta.records import ScoredLine
+
+
+class Report:
+    """Writes scored lines to stdout in one of the formats `jsonl`, `ecs`, `table`; counts the alarms."""
+
+    def __init__(self, form: str, out: BinaryIO | None = None) -> None:
+        self.alarms = 0
+        self._form, self._out = form, out or sys.stdout.buffer
+        self._told: list[ScoredLine] = []
+
+    def write(self, batch: Iterable[ScoredLine]) -> None:
+        """Write a batch; a table is written at the end."""
+        lines = list(batch)
+        self.alarms += sum(line.alarm for line in lines)
+        if self._form == "table":
+            self._told += [line for line in lines if line.alarm]
+            return
+        render = _ecs if self._form == "ecs" else ScoredLine.to_dict
+        self._out.write(b"".join(orjson.dumps(render(line), option=orjson.OPT_APPEND_NEWLINE) for line in lines))
+        self._out.flush()
+
+    def finish(self) -> None:
+        """Write what was held back."""
+        if self._form == "table":
+            Console(file=sys.stdout).print(alarm_table(self._told))
+
+
+def _ecs(line: ScoredLine) -> dict[str, object]:
+    from logmeta.elastic.ecs import document
+
+    return {"message": line.message, **document(line, at=time())}
+
+
+def alarm_table(alarms: Iterable[ScoredLine]) -> Table:
+    """Alarms as a table: where, how sure, why."""
+    table = Table("line", "score", "severity", "why", box=None, pad_edge=False)
+    for line in alarms:
+        why = line.reasons[0].text if line.reasons else ""
+        table.add_row(str(line.line_no), f"{line.score:.2f}", line.severity, why)
+    return table
+
+
+def explanation(line: ScoredLine) -> str:
+    """A few lines of plain text: the verdict, the line, the reasons with their shares."""
+    head = f"line {line.line_no}: score {line.score:.2f}, p {line.p_value:.2g}, {'ALARM' if line.alarm else 'no alarm'}"
+    reasons = [f"  {reason.weight:4.0%} {reason.kind}: {reason.text}" for reason in line.reasons]
+    typical = [f"  nearest known message: {line.typical}"] if line.typical else []
+    return "\n".join([head, f"  {line.message[:200]}", *reasons, *typical])

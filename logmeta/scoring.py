@@ -1,0 +1,52 @@
+"""A log file through a detector: batches, streams, progress on a terminal, repairs told at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+from logmeta.detector import Detector, stream_names
+from logmeta.records import LogRecord, ScoredLine
+from logmeta.sources import LineReader, follow, read_records
+
+
+def score_path(
+    detector: Detector, path: str, *, explain: str = "alarms", follow_file: bool = False
+) -> Iterator[list[ScoredLine]]:
+    """Scored batches of a file or of standard input (`-`), in input order; memory stays constant."""
+    reader = LineReader()
+    session = detector.session()
+    batches = follow(path, reader) if follow_file else read_records(path, reader)
+    with _progress(path) as progress:
+        task = progress.add_task(f"scoring {Path(path).name}", total=None)
+        for batch in batches:
+            yield session.score(_with_streams(detector, batch), explain=explain)
+            progress.update(task, advance=len(batch))
+    _tell_repairs(reader)
+
+
+def _with_streams(detector: Detector, batch: list[LogRecord]) -> list[LogRecord]:
+    if detector.stream_regex is None:
+        return batch
+    names = stream_names([record.text for record in batch], detector.stream_regex)
+    return [
+        LogRecord(record.line_no, record.text, name, record.timestamp, record.flags)
+        for record, name in zip(batch, names, strict=True)
+    ]
+
+
+def _progress(path: str) -> Progress:
+    shown = sys.stderr.isatty() and not sys.stdout.isatty() and path != "-"
+    columns = (TextColumn("{task.description}"), TextColumn("{task.completed:,} lines"))
+    return Progress(*columns, console=Console(stderr=True), disable=not shown, transient=True)
+
+
+def _tell_repairs(reader: LineReader) -> None:
+    repairs = {name: n for name, n in sorted(reader.counters.items()) if name != "lines" and n}
+    if repairs:
+        told = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in repairs.items())
+        print(f"note: of {reader.counters['lines']} lines: {told} (flagged in the output)", file=sys.stderr)  # noqa: T201

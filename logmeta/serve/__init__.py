@@ -1,0 +1,1 @@
+"""The HTTP scorer: documents in, verdicts out."""

@@ -1,0 +1,179 @@
+"""What the worker thread knows: the base model, the detectors in use with their open streams, and late lines."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from logmeta.elastic.ecs import verdict
+from logmeta.errors import ArtifactError
+from logmeta.records import AlarmBudget
+from logmeta.registry import Registry
+from logmeta.serve.batching import Lane
+from logmeta.serve.documents import Document, Result, skipped_item
+from logmeta.serve.learning import Learners
+from logmeta.serve.metrics import Metrics
+from logmeta.serve.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from logmeta.detector import Detector, MetaModel, ScoringSession
+
+logger = logging.getLogger(__name__)
+
+BROKEN_RETRY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class OnboardRequest:
+    """What `POST /v1/detectors` asks for."""
+
+    source: str
+    lines: Sequence[str]
+    anomalies: Sequence[str] = ()
+    budget_per_day: float | None = None
+    stream_regex: str | None = None
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class OpenSource:
+    """A detector in use with its open streams, and how many lines it has seen."""
+
+    detector: Detector
+    session: ScoringSession
+    lines: int = 0
+
+
+class Sources:
+    """Scores documents of any source. `score` runs in the worker thread only."""
+
+    def __init__(self, *, settings: ServeSettings, metrics: Metrics) -> None:
+        self._settings, self._metrics = settings, metrics
+        self.registry = Registry(settings.detectors)
+        self.learners = Learners(self._onboard_lines, settings=settings, metrics=metrics)
+        self._base: MetaModel | None = None
+        self._open: OrderedDict[tuple[str, str], OpenSource] = OrderedDict()
+        self._broken: dict[tuple[str, str], float] = {}
+        self._latest: OrderedDict[tuple[str, str | None], float] = OrderedDict()
+
+    def load_base(self) -> None:
+        """Read the base model; nothing is scored before."""
+        import torch  # imported here, off the event loop
+
+        from logmeta.detector import MetaModel
+
+        # Small tensors, one scoring thread: on shared cores, torch's own threads wait for each other most of the time.
+        torch.set_num_threads(1)
+        self._base = MetaModel.from_pretrained(self._settings.base)
+
+    @property
+    def base(self) -> MetaModel:
+        if self._base is None:
+            raise AssertionError("the base model is loaded before anything is scored")
+        return self._base
+
+    def score(self, lane: Lane, documents: Sequence[Document], explain: str) -> list[Result]:
+        """One result per document, in order; documents of one lane, in the order in which they came."""
+        source, pin = lane
+        version = self.registry.resolve(source, pin)
+        if version is None:
+            return self._without_detector(source, pin, documents)
+        if self._broken.get((source, version), 0.0) > time.monotonic():
+            return [skipped_item("detector_unusable") for _ in documents]
+        try:
+            opened = self._opened(source, version)
+        except ArtifactError as error:
+            return self._unusable(source, version, documents, error)
+        return self._verdicts(opened, documents, explain)
+
+    def onboard(self, request: OnboardRequest) -> Future[Result]:
+        """Make and publish a detector in the onboarding thread. Raises QueueFullError when too many wait."""
+        return self.learners.submit(partial(self._onboard, request))
+
+    def describe(self, source: str) -> Result:
+        """A source's versions and what its current detector says of itself. Raises UsageError or ArtifactError."""
+        detector = self.registry.load(source, base=self.base)
+        return {**self.entry(source), "summary": detector.summary()}
+
+    def entry(self, source: str) -> Result:
+        """A source's place in the list of detectors."""
+        current = self.registry.current(source)
+        opened = self._open.get((source, current or ""))
+        return {
+            "source": source,
+            "current": current,
+            "versions": list(self.registry.versions(source)),
+            "open": opened is not None,
+            "summary": opened.detector.summary() if opened else None,
+        }
+
+    def _without_detector(self, source: str, pin: str | None, documents: Sequence[Document]) -> list[Result]:
+        if pin is not None:
+            return [skipped_item("unknown_version") for _ in documents]
+        if not self._settings.auto_onboard:
+            return [skipped_item("unknown_source") for _ in documents]
+        return self.learners.learn(source, documents)
+
+    def _opened(self, source: str, version: str) -> OpenSource:
+        opened = self._open.get((source, version))
+        if opened is None:
+            detector = self.registry.load(source, version, base=self.base)
+            opened = self._open[source, version] = OpenSource(detector, detector.session())
+        self._open.move_to_end((source, version))
+        while len(self._open) > self._settings.max_sessions:
+            self._open.popitem(last=False)
+            self._metrics.evictions.labels("session").inc()
+        self._metrics.sessions.set(len(self._open))
+        return opened
+
+    def _unusable(self, source: str, version: str, documents: Sequence[Document], error: ArtifactError) -> list[Result]:
+        logger.error("source %r cannot be scored: %s", source, error)
+        now = time.monotonic()
+        self._broken = {key: until for key, until in self._broken.items() if until > now}
+        self._broken[source, version] = now + BROKEN_RETRY_S
+        return [skipped_item("detector_unusable") for _ in documents]
+
+    def _verdicts(self, opened: OpenSource, documents: Sequence[Document], explain: str) -> list[Result]:
+        start = time.perf_counter()
+        records = [document.to_record(opened.lines + i) for i, document in enumerate(documents, 1)]
+        lines = opened.session.score(records, explain=explain)
+        opened.lines += len(documents)
+        took_ms = 1000 * (time.perf_counter() - start) / max(1, len(documents))
+        return [
+            verdict(line, took_ms=took_ms, status="late" if self._is_late(document) else "scored")
+            for document, line in zip(documents, lines, strict=True)
+        ]
+
+    def _is_late(self, document: Document) -> bool:
+        """Whether a line came long after a later line of its stream; such lines are scored, and told apart."""
+        if document.timestamp is None:
+            return False
+        key = (document.source, document.stream)
+        latest = self._latest.pop(key, document.timestamp)
+        self._latest[key] = max(latest, document.timestamp)
+        if len(self._latest) > self._settings.max_late_streams:
+            self._latest.popitem(last=False)
+            self._metrics.evictions.labels("late_stream").inc()
+        return latest - document.timestamp > self._settings.late_after_s
+
+    def _onboard_lines(self, source: str, lines: Sequence[str]) -> Result:
+        return self._onboard(OnboardRequest(source, lines))
+
+    def _onboard(self, request: OnboardRequest) -> Result:
+        budget = AlarmBudget(per_day=request.budget_per_day) if request.budget_per_day else None
+        detector = self.base.onboard(
+            request.lines,
+            source=request.source,
+            budget=budget,
+            anomalies=request.anomalies,
+            stream_regex=request.stream_regex,
+            seed=request.seed,
+        )
+        version = self.registry.publish(detector)
+        return {"source": request.source, "version": version, "summary": detector.summary()}

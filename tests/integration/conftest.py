@@ -1,0 +1,77 @@
+"""Session fixtures: the built plugin, a real Elasticsearch with it, and a real scorer.
+
+Without Maven or a JDK the tests that need them are skipped with a reason, or fail when
+LOGMETA_REQUIRE_ELASTICSEARCH=1 is set, so that a build server cannot pass by skipping.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from elasticsearch import Elasticsearch
+from logs import lines
+from running import RunningScorer, start_scorer
+
+from logmeta.elastic.client import Address, connect
+from logmeta.elastic.jdk import find_jdk
+from logmeta.elastic.node import LocalNode, fetch
+from logmeta.elastic.plugin import build_plugin, build_testsupport
+from logmeta.elastic.setup import setup
+from logmeta.errors import BackendError
+
+REQUIRE = "LOGMETA_REQUIRE_ELASTICSEARCH"
+LEARN_LINES = 200
+
+
+def unavailable(reason: str) -> None:
+    """Skip, or fail where the real Elasticsearch is required."""
+    if os.environ.get(REQUIRE) == "1":
+        pytest.fail(f"{REQUIRE}=1, but {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def plugin_zips() -> list[Path]:
+    """The ingest plugin and the test-support plugin, built from this checkout."""
+    if shutil.which("mvn") is None:
+        unavailable("Maven (mvn) is not on the PATH")
+    try:
+        find_jdk()
+        fetch()
+    except BackendError as error:
+        unavailable(str(error))
+    return [build_plugin(), build_testsupport()]
+
+
+@pytest.fixture(scope="session")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningScorer]:
+    """A scorer that onboards unknown sources from their first 200 lines."""
+    running = start_scorer(tmp_path_factory.mktemp("scorer"), "--learn-lines", str(LEARN_LINES))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def node(plugin_zips: list[Path], scorer: RunningScorer) -> Iterator[LocalNode]:
+    """A real Elasticsearch with the plugin, asking the scorer."""
+    with LocalNode(plugins=plugin_zips, settings={"logmeta.scorer.urls": scorer.url}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(node: LocalNode) -> Iterator[Elasticsearch]:
+    """A client of the node, which is set up for annotation."""
+    address = Address.parse(node.url)
+    with connect(address) as connected:
+        setup(connected, address)
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def normal_lines() -> list[str]:
+    """Ordinary lines of the real log, enough to onboard."""
+    return lines("normal", LEARN_LINES)

@@ -1,0 +1,119 @@
+"""Servers of the integration tests: the real scorer as a process, and stand-ins for scorers that misbehave."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from logmeta.elastic.node import free_port
+
+READY_S = 180.0
+STOP_S = 30.0
+
+
+@dataclass
+class RunningScorer:
+    """`logmeta serve` in a process of its own."""
+
+    url: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+    token: str | None = None
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "serve.log").read_text(errors="replace")
+
+    def stop(self) -> int:
+        self.process.terminate()
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait(STOP_S)
+
+
+def start_scorer(folder: Path, *flags: str, token: str | None = None, port: int | None = None) -> RunningScorer:
+    """A ready scorer whose detectors and output are kept in the folder."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "logmeta.cli", "serve", "--port", str(port)]
+    environment = {**os.environ, **({"LOGMETA_SERVE__TOKEN": token} if token else {})}
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "serve.log").open("ab") as log:
+        process = subprocess.Popen(
+            [*command, "--detectors", str(folder / "detectors"), *flags],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    scorer = RunningScorer(f"http://127.0.0.1:{port}", folder, process, token)
+    try:
+        _await_ready(scorer)
+    except AssertionError:
+        scorer.stop()
+        raise
+    return scorer
+
+
+def _await_ready(scorer: RunningScorer) -> None:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        assert scorer.process.poll() is None, f"the scorer ended while starting:\n{scorer.output}"
+        try:
+            urllib.request.urlopen(f"{scorer.url}/readyz", timeout=5).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise AssertionError(f"the scorer was not ready within {READY_S} s:\n{scorer.output}")
+
+
+Answer = Callable[[dict], "tuple[int, dict]"]
+
+
+@contextmanager
+def stand_in(answer: Answer) -> Iterator[str]:
+    """A scorer that answers as it is told, as (status, body) per request; yields its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            request["authorization"] = self.headers["Authorization"]
+            status, body = answer(request)
+            payload = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(payload)))
+            self.end_headers()
+            self.wfile.write(payload)
+
+        def log_message(self, *args):
+            return
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request, client_address):
+            return  # a client that gave up waiting is what some tests are about
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,134 @@
+"""With security on: the pipeline gives nobody a right that he has not.
+
+Documents are completed on threads of the plugin's own. Without the caller's thread context restored there, a user
+allowed to write `w-*` only can write anywhere (ELASTICSEARCH: 201 where 403 is due).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+import pytest
+from running import stand_in
+
+from logmeta.elastic.client import Address, connect
+from logmeta.elastic.node import FileRealm, LocalNode, free_port
+from logmeta.elastic.setup import setup
+from logmeta.elastic.templates import PIPELINE
+
+pytestmark = pytest.mark.elasticsearch
+
+USERS = {"admin": ("admin-password", ["superuser"]), "writer": ("writer-password", ["writer"])}
+ROLES = """
+writer:
+  indices:
+    - names: ["w-*"]
+      privileges: ["create_index", "index", "create", "auto_configure", "read"]
+"""
+TOKEN = "the-token-of-the-scorer"
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """Authorization headers the scorer was sent."""
+    return Counter()
+
+
+@pytest.fixture(scope="module")
+def secured(plugin_zips, asked):
+    """A node with security on, two users, and a scorer."""
+
+    def answer(request):
+        asked[request["authorization"]] += 1
+        return 200, {"results": [{"status": "learning", "source": "w"} for _ in request["documents"]]}
+
+    with (
+        stand_in(answer) as url,
+        LocalNode(
+            plugins=plugin_zips,
+            settings={"logmeta.scorer.urls": url},
+            keystore={"logmeta.auth.token": TOKEN},
+            security=FileRealm(USERS, ROLES),
+        ) as node,
+    ):
+        yield node
+
+
+def client_of(node, user):
+    address = Address.parse(node.url.replace("//", f"//{user}:{USERS[user][0]}@"))
+    return connect(address), address
+
+
+@pytest.fixture(scope="module")
+def admin(secured):
+    client, address = client_of(secured, "admin")
+    setup(client, address)
+    with client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def writer(secured, admin):
+    client, _ = client_of(secured, "writer")
+    with client:
+        yield client
+
+
+def write(client, *indices):
+    """One bulk through the pipeline; the status of each item."""
+    line = {"message": "hello", "data_stream": {"dataset": "w"}}
+    operations = [part for name in indices for part in ({"create": {"_index": name}}, line)]
+    answer = client.bulk(operations=operations, pipeline=PIPELINE)
+    return [item["create"]["status"] for item in answer["items"]]
+
+
+def logmeta_statuses(client, name):
+    """How the documents of an index were annotated."""
+    client.indices.refresh(index=name)
+    return Counter(hit["_source"]["logmeta"]["status"] for hit in client.search(index=name, size=100)["hits"]["hits"])
+
+
+def test_the_scorer_is_sent_the_token_of_the_keystore(admin, writer, asked):
+    assert write(writer, "w-token") == [201]
+    assert logmeta_statuses(admin, "w-token") == {"learning": 1}
+    assert set(asked) == {f"Bearer {TOKEN}"}
+
+
+def test_a_user_writes_where_he_may_and_nowhere_else(admin, writer):
+    assert write(writer, "w-one", "secret-one", "w-one", "secret-two") == [201, 403, 201, 403]
+    assert logmeta_statuses(admin, "w-one") == {"learning": 2}
+    assert write(writer, "secret-one") == [403]
+    assert not admin.indices.exists(index="secret-one,secret-two", allow_no_indices=False)
+
+
+def test_a_user_cannot_write_into_an_index_that_another_made(admin, writer):
+    assert write(admin, "private") == [201]
+    assert write(writer, "private", "w-two") == [403, 201]
+
+
+def test_rights_do_not_mix_when_many_users_share_a_batch(admin, writer):
+    seen = {"admin": Counter(), "writer": Counter()}
+
+    def keep_writing(name, client, rounds=25):
+        for _ in range(rounds):
+            seen[name].update(write(client, *["shared"] * 20))
+
+    threads = [threading.Thread(target=keep_writing, args=pair) for pair in (("admin", admin), ("writer", writer)) * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {"admin": Counter({201: 1000}), "writer": Counter({403: 1000})}
+    admin.indices.refresh(index="shared")
+    assert admin.count(index="shared")["count"] == 1000
+
+
+def test_rights_hold_when_the_scorer_is_down(admin, writer):
+    admin.cluster.put_settings(persistent={"logmeta.scorer.urls": [f"http://127.0.0.1:{free_port()}"]})
+    try:
+        assert write(writer, "w-down", "secret-down") == [201, 403]
+        assert logmeta_statuses(admin, "w-down") == {"skipped": 1}
+        assert not admin.indices.exists(index="secret-down", allow_no_indices=False)
+    finally:
+        admin.cluster.put_settings(persistent={"logmeta.scorer.urls": None})
