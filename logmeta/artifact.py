@@ -45,15 +45,17 @@ def save_detector(detector: Detector, folder: Path) -> None:
     Raises:
         ArtifactError: the folder cannot be written, or it exists and is no detector.
     """
-    if folder.exists() and not (folder / MANIFEST).exists() and any(folder.iterdir()):
+    if folder.is_file() or (folder.is_dir() and not (folder / MANIFEST).exists() and any(folder.iterdir())):
         raise ArtifactError(f"{folder} exists and is no detector folder; choose another --out or empty it")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        _write(detector, beside)
-        _swap(beside, folder)
-    except OSError as error:
-        raise ArtifactError(f"cannot write the detector to {folder}: {error.strerror or error}") from error
+        with tempfile.TemporaryDirectory(
+            prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True
+        ) as beside:  # gone by then, unless writing failed
+            _write(detector, Path(beside))
+            _swap(Path(beside), folder)
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"cannot write the detector to {folder}: {error}; choose another --out") from error
 
 
 def _swap(beside: Path, folder: Path) -> None:
@@ -150,15 +152,20 @@ def load_detector(folder: Path, base: BaseModel) -> Detector:
         ArtifactError: see `Detector.from_pretrained`.
     """
     manifest = read_manifest(folder)
-    if manifest["base"]["digest"] != base.digest:
-        raise ArtifactError(
-            f"{folder} was made with base model {manifest['base']['name']} ({manifest['base']['digest']}), this "
-            f"logmeta ships {base.name} ({base.digest}); onboard the source again"
-        )
     try:
+        _check_base(folder, manifest, base)
         return _build(folder, manifest, base)
     except (KeyError, TypeError, ValueError, IndexError, SafetensorError) as error:
         raise ArtifactError(f"{folder} holds data that makes no detector ({error!r}); onboard again") from error
+
+
+def _check_base(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> None:
+    made_with = manifest["base"]
+    if made_with["digest"] != base.digest:
+        raise ArtifactError(
+            f"{folder} was made with base model {made_with['name']} ({made_with['digest']}), this "
+            f"logmeta ships {base.name} ({base.digest}); onboard the source again"
+        )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -182,11 +189,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _verify(folder: Path, manifest: Mapping[str, Any]) -> None:
+    hashes = manifest.get("sha256")
+    if not isinstance(hashes, dict):
+        raise ArtifactError(f"{folder / MANIFEST} is damaged: it names no checksums; onboard the source again")
     for name in FILES:
         path = folder / name
         if not path.is_file() or path.stat().st_size > _LARGEST:
             raise ArtifactError(f"{path} is missing or too large; restore the folder or onboard the source again")
-        if _sha256(path) != dict(manifest.get("sha256") or {}).get(name):
+        if _sha256(path) != hashes.get(name):
             raise ArtifactError(f"{path} is damaged (checksum differs); restore the folder or onboard again")
 
 

@@ -39,7 +39,7 @@ def onboard(
     source: Annotated[str, typer.Option(help="Name of the system that writes the log.")],
     out: Annotated[Path, typer.Option(help="Folder to write the detector to.")],
     anomalies: Annotated[str | None, typer.Option(help="File of lines known to be anomalous.")] = None,
-    budget_per_day: Annotated[float, typer.Option(min=1e-6, help="False alarms you accept per day.")] = 10.0,
+    budget_per_day: Annotated[float, typer.Option(min=1e-6, max=1e9, help="False alarms you accept per day.")] = 10.0,
     stream_regex: Annotated[str | None, typer.Option(help="Its first group names a line's stream.")] = None,
     seed: Annotated[int, typer.Option(help="Same lines and seed, same detector.")] = 0,
 ) -> None:
@@ -157,7 +157,7 @@ def demo(
 def train(
     data: Annotated[Path, typer.Option(envvar="LOGMETA_DATA", help="Folder of labelled logs (docs/training.md).")],
     out: Annotated[Path, typer.Option(help="Folder for the base model; it already holds encoder/.")],
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(help="Same data and seed, same base model.")] = 0,
     hold_out: Annotated[str, typer.Option(help="Systems that must not be seen, comma-separated.")] = "",
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the steps, to try the command.")] = False,
 ) -> None:
@@ -171,8 +171,8 @@ def _mount() -> None:
     from logmeta.elastic.commands import elastic
     from logmeta.serve.commands import serve
 
-    app.add_typer(elastic, name="elastic")
-    app.command(name="serve")(serve)
+    app.add_typer(elastic, name="elastic", epilog="Example: logmeta elastic setup --url http://localhost:9200")
+    app.command(name="serve", epilog="Example: logmeta serve --detectors detectors")(serve)
 
 
 _mount()

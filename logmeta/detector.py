@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -310,8 +310,7 @@ class _Stream:
     last: _Verdict | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Verdict(NamedTuple):
     """A record head's verdict, which the record's other lines share."""
 
     raw: float
@@ -373,8 +372,7 @@ class ScoringSession:
         text = record.text.split("\n", 1)[0] if "\n" in record.text else record.text
         event = self._reader.parser.event(text, record.line_no, record.stream)
         if record.timestamp is not None and event.seconds != event.seconds:
-            return ParsedEvent(event.line_no, event.record_line_no, event.shape, record.timestamp, event.numbers,
-                               event.is_head)  # fmt: skip
+            return event._replace(seconds=record.timestamp)
         return event
 
     def _stream(self, name: str | None) -> _Stream:
@@ -424,8 +422,7 @@ class ScoringSession:
         words = sentences(shape.template, message, shape.level_word, facts, missing, typical)
         detector = self.detector
         reasons = reasons_for(detector.raw_scores, x, detector.base.centre, row, words)
-        columns = (verdict.raw, verdict.score, verdict.p_value, verdict.window, verdict.window_p, verdict.surprise)
-        return _Verdict(*columns, typical, reasons)
+        return verdict._replace(typical=typical, reasons=reasons)
 
     def _typical(self, number: int) -> str | None:
         """The known template nearest to a new one."""

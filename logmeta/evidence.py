@@ -17,7 +17,7 @@ from logmeta.encode.sequence import HISTORY, Candidates, SequenceModel, nearest,
 from logmeta.encode.text import TemplateVectors
 from logmeta.meta.scorer import COLUMNS, empty_carry, features
 from logmeta.parse import ParsedEvent, Parser
-from logmeta.window import EVIDENCE, Context, Fact, FloatArray
+from logmeta.window import EVIDENCE, Context, Fact, FloatArray, IntArray
 
 MAX_STREAMS: Final = 2_000
 MAX_EMBEDDINGS: Final = 1_000
@@ -151,7 +151,8 @@ class EvidenceReader:
         state.past = state.past[-HISTORY:]
         if self._reference is None:
             return np.zeros((len(events), 2), dtype=np.float32)
-        return sequence_evidence(self._encoders.sequence, self._vectors[numbers], pauses, self._reference)[past:]
+        stretch = Stretch.of(numbers, pauses, self._vectors)
+        return sequence_evidence(self._encoders.sequence, stretch, self._reference)[past:]
 
     def forget_streams(self) -> None:
         """Begin every stream anew (another file), keeping what the source's context knows."""
@@ -164,24 +165,37 @@ class EvidenceReader:
         return self._vectors[list(numbers)]
 
 
-def _pieces(
-    model: SequenceModel, vectors: FloatArray, pauses: FloatArray, candidates: Candidates
-) -> tuple[FloatArray, FloatArray]:
-    """`surprise` over a stream of any length, read in pieces with enough history before each."""
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Events of one stream in order: their template numbers, vectors (n, dimension) and pauses in seconds."""
+
+    numbers: IntArray
+    vectors: FloatArray
+    pauses: FloatArray
+
+    @classmethod
+    def of(cls, numbers: Sequence[int], pauses: FloatArray, table: FloatArray) -> Stretch:
+        """Events by number, their vectors looked up in `table`."""
+        at = np.asarray(numbers, dtype=np.int64)
+        return cls(at, table[at], pauses)
+
+
+def _pieces(model: SequenceModel, stretch: Stretch, candidates: Candidates) -> tuple[FloatArray, FloatArray]:
+    """`surprise` over a stretch of any length, read in pieces with enough history before each."""
     nats, hidden = [], []
-    for start in range(0, len(vectors), _PIECE):
+    for start in range(0, len(stretch.numbers), _PIECE):
         begin = max(0, start - HISTORY)
-        part, states = surprise(model, vectors[begin : start + _PIECE], pauses[begin : start + _PIECE], candidates)
+        piece = slice(begin, start + _PIECE)
+        columns = (stretch.vectors[piece], stretch.pauses[piece], stretch.numbers[piece])
+        part, states = surprise(model, *columns, candidates)
         nats.append(part[start - begin :])
         hidden.append(states[start - begin :])
     return np.concatenate(nats), np.concatenate(hidden)
 
 
-def sequence_evidence(
-    model: SequenceModel, vectors: FloatArray, pauses: FloatArray, reference: Reference
-) -> FloatArray:
+def sequence_evidence(model: SequenceModel, stretch: Stretch, reference: Reference) -> FloatArray:
     """Surprise in nats and scaled distance to the support's nearest contextual embedding, shape (n, 2)."""
-    nats, hidden = _pieces(model, vectors, pauses, reference.candidates)
+    nats, hidden = _pieces(model, stretch, reference.candidates)
     return _columns(nats, nearest(hidden, reference.embeddings))
 
 
@@ -201,7 +215,7 @@ def build_reference(
     """
     counts = np.bincount(np.asarray(numbers, dtype=np.int64), minlength=len(templates)) + 0.5
     candidates = Candidates(templates, np.log(counts / counts.sum()).astype(np.float32))
-    nats, hidden = _pieces(encoders.sequence, templates[list(numbers)], pauses, candidates)
+    nats, hidden = _pieces(encoders.sequence, Stretch.of(numbers, pauses, templates), candidates)
     kept = np.linspace(0, len(hidden) - 1, min(len(hidden), MAX_EMBEDDINGS)).astype(np.int64)
     like = hidden @ hidden[kept].T
     like[kept[None, :] >= np.arange(len(hidden))[:, None]] = -1.0  # a line is compared with the lines before it

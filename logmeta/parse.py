@@ -13,7 +13,7 @@ import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from drain3.drain import Drain, LogCluster
 
@@ -50,8 +50,7 @@ class Shape:
     known: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedEvent:
+class ParsedEvent(NamedTuple):
     """A log line whose template is known.
 
     `seconds` is the line's own time (NaN when it has none); `numbers` holds (slot, value) of its numeric

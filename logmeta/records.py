@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -91,7 +90,6 @@ class ScoredLine:
     reasons: tuple[Reason, ...] = ()
     typical: str | None = None
     flags: tuple[str, ...] = ()
-    evidence: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def template_id(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import time
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from logmeta.records import ScoredLine
+from logmeta.records import JsonValue, ScoredLine
 
 
 class Report:
@@ -21,6 +21,7 @@ class Report:
         self.alarms = 0
         self._form, self._out = form, out or sys.stdout.buffer
         self._told: list[ScoredLine] = []
+        self._clock: Callable[[ScoredLine], float] | None = None
 
     def write(self, batch: Iterable[ScoredLine]) -> None:
         """Write a batch; a table is written at the end."""
@@ -29,20 +30,21 @@ class Report:
         if self._form == "table":
             self._told += [line for line in lines if line.alarm]
             return
-        render = _ecs if self._form == "ecs" else ScoredLine.to_dict
+        render = self._ecs if self._form == "ecs" else ScoredLine.to_dict
         self._out.write(b"".join(orjson.dumps(render(line), option=orjson.OPT_APPEND_NEWLINE) for line in lines))
         self._out.flush()
+
+    def _ecs(self, line: ScoredLine) -> dict[str, JsonValue]:
+        from logmeta.elastic.annotate import line_clock
+        from logmeta.elastic.ecs import document
+
+        self._clock = self._clock or line_clock(time())
+        return document(line, at=self._clock(line))
 
     def finish(self) -> None:
         """Write what was held back."""
         if self._form == "table":
             Console(file=sys.stdout).print(alarm_table(self._told))
-
-
-def _ecs(line: ScoredLine) -> dict[str, object]:
-    from logmeta.elastic.ecs import document
-
-    return {"message": line.message, **document(line, at=time())}
 
 
 def alarm_table(alarms: Iterable[ScoredLine]) -> Table:

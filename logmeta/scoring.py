@@ -21,12 +21,14 @@ def score_path(
     reader = LineReader()
     session = detector.session()
     batches = follow(path, reader) if follow_file else read_records(path, reader)
-    with _progress(path) as progress:
-        task = progress.add_task(f"scoring {Path(path).name}", total=None)
-        for batch in batches:
-            yield session.score(_with_streams(detector, batch), explain=explain)
-            progress.update(task, advance=len(batch))
-    _tell_repairs(reader)
+    try:
+        with _progress(path) as progress:
+            task = progress.add_task(f"scoring {Path(path).name}", total=None)
+            for batch in batches:
+                yield session.score(_with_streams(detector, batch), explain=explain)
+                progress.update(task, advance=len(batch))
+    finally:
+        _tell_repairs(reader)
 
 
 def _with_streams(detector: Detector, batch: list[LogRecord]) -> list[LogRecord]:

@@ -23,6 +23,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 Fact: TypeAlias = tuple[str | float, ...]
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+IntArray: TypeAlias = npt.NDArray[np.int64]
 
 EVIDENCE: Final = (
     "new_template",

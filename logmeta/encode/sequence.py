@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from logmeta.window import FloatArray
+from logmeta.window import FloatArray, IntArray
 
 BAND: Final = 32
 LAYERS: Final = 2
@@ -89,10 +89,13 @@ class SequenceModel(nn.Module):
             x = block(x)
         return torch.as_tensor(self.norm(x))[:, :length]
 
+    def guess(self, embeddings: Tensor) -> Tensor:
+        """The vector, of length `sharpness`, that the next template should be close to."""
+        return F.normalize(self.leave(embeddings), dim=-1) * self.sharpness.exp()
+
     def logits(self, embeddings: Tensor, candidates: Tensor, log_prior: Tensor) -> Tensor:
         """Unnormalised log-chance that each candidate template (n, dimension) comes next."""
-        guess = F.normalize(self.leave(embeddings), dim=-1)
-        return guess @ candidates.T * self.sharpness.exp() + self.trust * log_prior
+        return self.guess(embeddings) @ candidates.T + self.trust * log_prior
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,25 +114,28 @@ def nearest(embeddings: FloatArray, among: FloatArray) -> FloatArray:
 
 
 def surprise(
-    model: SequenceModel, vectors: FloatArray, pauses: FloatArray, candidates: Candidates
+    model: SequenceModel, vectors: FloatArray, pauses: FloatArray, numbers: IntArray, candidates: Candidates
 ) -> tuple[FloatArray, FloatArray]:
     """Next-event surprise in nats, shape (n,), and contextual embeddings of unit length, shape (n, width).
 
-    A template that is no candidate competes with the candidates as if it had been seen half a time. The first line
-    has no past, its surprise is 0.
+    `numbers` (n,) are the lines' template numbers; from len(candidates) on a template is none of the candidates and
+    competes with them as if it had been seen half a time. The first line has no past, its surprise is 0.
     """
-    if len(vectors) == 0:
-        return np.zeros(0, np.float32), np.zeros((0, model.norm.normalized_shape[0]), np.float32)
     with torch.inference_mode():
         seen = torch.from_numpy(np.ascontiguousarray(vectors))
         hidden = model(seen[None], torch.from_numpy(pauses)[None])[0]
-        prior = torch.from_numpy(candidates.log_prior)
-        others = model.logits(hidden[:-1], torch.from_numpy(candidates.vectors), prior)
-        guess = F.normalize(model.leave(hidden[:-1]), dim=-1)
-        match = (seen[1:] @ torch.from_numpy(candidates.vectors).T).max(-1)
-        known = match.values > 0.9999
-        own_prior = torch.where(known, prior[match.indices], prior.min() - 0.7)
-        own = (guess * seen[1:]).sum(-1) * model.sharpness.exp() + model.trust * own_prior
-        total = torch.where(known, others.logsumexp(-1), torch.logaddexp(others.logsumexp(-1), own))
+        guess = model.guess(hidden[:-1])
+        prior = model.trust * torch.from_numpy(candidates.log_prior)
+        others = (guess @ torch.from_numpy(candidates.vectors).T + prior).logsumexp(-1)
+        following = torch.from_numpy(numbers[1:])
+        known = following < len(prior)
+        own = (guess * seen[1:]).sum(-1) + torch.where(
+            known, prior[following.clamp(max=len(prior) - 1)], _unseen(prior)
+        )
+        total = torch.where(known, others, torch.logaddexp(others, own))
         nats = torch.cat([torch.zeros(1), (total - own).clamp(min=0)])
         return nats.numpy(), F.normalize(hidden, dim=-1).numpy()
+
+
+def _unseen(prior: Tensor) -> Tensor:
+    return prior.min() - 0.7

@@ -6,14 +6,13 @@ them, read from the context as it was there.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from logmeta.evidence import Encoders, EvidenceReader, Reference, build_reference, sequence_evidence
+from logmeta.evidence import Encoders, EvidenceReader, Reference, Stretch, build_reference, sequence_evidence
 from logmeta.meta.scorer import COLUMNS, empty_carry, features
 from logmeta.parse import ParsedEvent, Parser, TemplateTree, is_timed
 from logmeta.window import EVIDENCE, Context, FloatArray
@@ -114,8 +113,7 @@ def corrupted(
     for _ in range(copies if stops else 0):
         stop = int(rng.choice(stops))
         parser = Parser(support.tree, timed=support.timed)
-        clean = [dataclasses.replace(e) for e in support.events[stop : stop + STRETCH]]
-        events, first = _corrupt(clean, parser, foreign, rng)
+        events, first = _corrupt(support.events[stop : stop + STRETCH], parser, foreign, rng)
         found.append(_read_corrupted(encoders, support, parser, stop, events)[first:])
     return np.concatenate(found) if found else np.zeros((0, support.x.shape[1]), dtype=np.float32)
 
@@ -125,7 +123,7 @@ def labelled_lines(encoders: Encoders, support: Support, anomalies: Sequence[str
     stop = max(support.checkpoints)
     parser = Parser(support.tree, timed=support.timed)
     when = support.events[stop - 1].seconds if stop else float("nan")
-    parsed = [dataclasses.replace(parser.event(text, 1), seconds=when, is_head=True) for text in anomalies if text]
+    parsed = [parser.event(text, 1)._replace(seconds=when, is_head=True) for text in anomalies if text]
     found = [_read_corrupted(encoders, support, parser, stop, [event]) for event in parsed]
     return np.concatenate(found) if found else np.zeros((0, support.x.shape[1]), dtype=np.float32)
 
@@ -137,10 +135,9 @@ def _read_corrupted(
     rows = reader.read(events, [None] * len(events)).rows
     before = support.events[max(0, stop - _WARM) : stop]
     all_events = [*before, *events]
-    vectors = reader.vectors_of([e.shape.template_index for e in all_events])
-    rows[:, len(EVIDENCE) :] = sequence_evidence(encoders.sequence, vectors, pauses_of(all_events), support.reference)[
-        len(before) :
-    ]
+    numbers = np.array([event.shape.template_index for event in all_events])
+    stretch = Stretch(numbers, reader.vectors_of(numbers.tolist()), pauses_of(all_events))
+    rows[:, len(EVIDENCE) :] = sequence_evidence(encoders.sequence, stretch, support.reference)[len(before) :]
     warm = support.rows[max(0, stop - _WARM) : stop]
     x, _ = features(np.concatenate([warm, rows]), empty_carry())
     assert x.shape[1] == len(COLUMNS) * 4
@@ -173,7 +170,7 @@ def _foreign_lines(
     texts = [foreign[i] for i in rng.choice(len(foreign), int(rng.integers(1, 4)))]
     when = events[at - 1].seconds
     lines = [t for t in texts for _ in range(int(rng.choice([1, 1, 2, 5, 12])))]
-    new = [dataclasses.replace(parser.event(t, 1), seconds=when, is_head=True) for t in lines]
+    new = [parser.event(t, 1)._replace(seconds=when, is_head=True) for t in lines]
     return [*events[:at], *new, *events[at:]], at
 
 
@@ -188,22 +185,20 @@ def _blow_up_numbers(
 ) -> tuple[Events, int]:
     at = int(rng.integers(0, max(1, len(events) // 2)))
     by = float(rng.choice([8, 30, 100, 1000]))
-    blown = [
-        dataclasses.replace(e, numbers=tuple((slot, value * by) for slot, value in e.numbers)) for e in events[at:]
-    ]
+    blown = [e._replace(numbers=tuple((slot, value * by) for slot, value in e.numbers)) for e in events[at:]]
     return [*events[:at], *blown], at
 
 
 def _faster(events: Events, parser: Parser, foreign: Sequence[str], rng: np.random.Generator) -> tuple[Events, int]:
     by = float(rng.choice([0.05, 0.2, 5.0, 20.0]))
     start = events[0].seconds
-    timed = [dataclasses.replace(e, seconds=start + (e.seconds - start) * by) for e in events]
+    timed = [e._replace(seconds=start + (e.seconds - start) * by) for e in events]
     return timed, len(events) // 2
 
 
 def _reorder(events: Events, parser: Parser, foreign: Sequence[str], rng: np.random.Generator) -> tuple[Events, int]:
     order = rng.permutation(len(events))
-    return [dataclasses.replace(events[j], seconds=events[i].seconds) for i, j in enumerate(order)], 4
+    return [events[j]._replace(seconds=events[i].seconds) for i, j in enumerate(order)], 4
 
 
 def _drop(events: Events, parser: Parser, foreign: Sequence[str], rng: np.random.Generator) -> tuple[Events, int]:

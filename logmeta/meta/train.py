@@ -26,18 +26,20 @@ from logmeta.evidence import Encoders
 from logmeta.meta.adapt import INNER_LR, INNER_STEPS, ranking_loss, support_loss
 from logmeta.meta.base import BaseModel, save_base
 from logmeta.meta.episodes import SHOTS, Episode, LabelledLog, episode, foreign_lines, labelled_logs
-from logmeta.meta.scorer import Params, initial_params, net_scores
+from logmeta.meta.scorer import COLUMNS, WIDTH, Params, initial_params, net_scores
 from logmeta.meta.support import pauses_of
 from logmeta.parse import ParsedEvent, Parser, TemplateTree, is_timed
 from logmeta.window import FloatArray
 
 SEQUENCE_STEPS: Final = 700
-META_STEPS: Final = 500
+META_STEPS: Final = 400
 TASKS_PER_STEP: Final = 4
 _LENGTH: Final = 96
 _BATCH: Final = 16
 _TOP: Final = 5
 _CAUSES: Final = 0.5
+_MARGIN: Final = 1.5
+_DROPOUT: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +146,26 @@ class Tasks:
         return cls(on_scale(e.support), on_scale(e.corrupted), incidents, on_scale(e.causes), on_scale(e.normal))
 
     def sample(self, rng: np.random.Generator) -> Tasks:
-        """A step's share of the episode: fewer lines, half of the incidents."""
+        """A step's share of the episode: fewer lines, half of the incidents, some kinds of evidence left out."""
 
         def some(x: Tensor, most: int) -> Tensor:
             return x if len(x) <= most else x[torch.from_numpy(rng.choice(len(x), most, replace=False))]
 
         chosen = rng.choice(len(self.incidents), max(1, len(self.incidents) // 2), replace=False)
+        kept = _kept_columns(rng)
         return Tasks(
-            some(self.support, 300),
-            some(self.corrupted, 300),
-            [self.incidents[int(i)] for i in chosen],
-            some(self.causes, 300),
-            some(self.normal, 1500),
+            some(self.support, 300) * kept,
+            some(self.corrupted, 300) * kept,
+            [self.incidents[int(i)] * kept for i in chosen],
+            some(self.causes, 300) * kept,
+            some(self.normal, 1500) * kept,
         )
+
+
+def _kept_columns(rng: np.random.Generator) -> Tensor:
+    """Dropout of whole kinds of evidence, the same for all of a task's lines; shape (WIDTH,)."""
+    kept = (rng.random(len(COLUMNS)) > _DROPOUT) / (1 - _DROPOUT)
+    return torch.from_numpy(np.tile(kept, WIDTH // len(COLUMNS)).astype(np.float32))
 
 
 class ScorerNet(nn.Module):
@@ -177,7 +186,7 @@ class ScorerNet(nn.Module):
 
 def query_loss(score: nn.Module, task: Tasks) -> Tensor:
     """Outer loss: each incident's few loudest lines, and the lines it caused, above the source's normal lines."""
-    below = score(task.normal)
+    below = score(task.normal) + _MARGIN
     peaks = torch.stack([score(x).topk(min(_TOP, len(x))).values.mean() for x in task.incidents if len(x)])
     return ranking_loss(peaks, below) + _CAUSES * ranking_loss(score(task.causes), below)
 

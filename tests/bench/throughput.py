@@ -56,7 +56,7 @@ def logs(data: Path, copies: int) -> Iterator[tuple[str, list[str], list[str]]]:
 def varied(lines: list[str], copies: int) -> list[str]:
     """The lines as they are, then copies in which every digit run is another of the same length."""
     rng = random.Random(7)
-    swap = lambda m: "".join(rng.choices("0123456789", k=len(m[0])))  # noqa: E731
+    swap = lambda m: "".join(rng.choices("0123456789", k=len(m[0])))
     return [*lines, *(re.sub(r"\d+", swap, line) for _ in range(copies - 1) for line in lines)]
 
 

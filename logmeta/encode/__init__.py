@@ -1,0 +1,1 @@
+"""Template text to vectors, events to contextual embeddings."""

@@ -1,0 +1,1 @@
+"""The meta-learned part: tasks, inner loop, scorer, base model, meta-training."""
