@@ -14,6 +14,7 @@ from logmeta.window import FloatArray
 
 _TAIL_SHARE: Final = 0.15
 _SLOPE_FLOOR: Final = 0.05
+_OWN: Final = 0.25
 DEFAULT_LINES_PER_DAY: Final = 100_000.0
 
 
@@ -55,14 +56,19 @@ class Calibration:
     slope: float
 
     @classmethod
-    def fit(cls, scores: FloatArray) -> Calibration:
-        """Calibrate on raw scores of held-out normal lines, shape (m,)."""
+    def fit(cls, scores: FloatArray, *, usual_slope: float | None = None) -> Calibration:
+        """Calibrate on raw scores of held-out normal lines, shape (m,).
+
+        A few lines tell little of their tail: three quarters of the slope are `usual_slope`, what other systems'
+        tails had in meta-training, where that is known.
+        """
         _check(scores)
         ordered = np.sort(scores.astype(np.float64))
         start = ordered[int((1 - _TAIL_SHARE) * (len(ordered) - 1))]
         excess = ordered[ordered >= start] - start
         spread = float(np.quantile(ordered, 0.9) - np.quantile(ordered, 0.1))
-        return cls(ordered, max(float(excess.mean()), _SLOPE_FLOOR * spread, 1e-6))
+        own = max(float(excess.mean()), _SLOPE_FLOOR * spread, 1e-6)
+        return cls(ordered, own if usual_slope is None else _OWN * own + (1 - _OWN) * usual_slope)
 
     @property
     def smallest_p(self) -> float:

@@ -44,12 +44,14 @@ def onboard(
     seed: Annotated[int, typer.Option(help="Same lines and seed, same detector.")] = 0,
 ) -> None:
     """Learn a source from 20 or more of its ordinary lines (50-200 are good) and write a detector folder."""
-    from logmeta.detector import MetaModel
     from logmeta.records import AlarmBudget
     from logmeta.sources import read_lines
 
+    ordinary = read_lines(lines)
+    from logmeta.detector import MetaModel  # takes seconds: a missing file is told before
+
     detector = MetaModel.from_pretrained().onboard(
-        read_lines(lines),
+        ordinary,
         source=source,
         budget=AlarmBudget(budget_per_day),
         anomalies=read_lines(anomalies) if anomalies else (),

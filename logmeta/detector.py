@@ -165,7 +165,8 @@ def _adapted(
     )
     raw = detector.raw_scores(support.x)
     window, _ = smooth(raw[:, None], np.zeros(1, np.float32), WINDOW_HALF_LIFE)
-    detector.calibration = Calibration.fit(raw[support.burn_in :])
+    usual = base.tail_slope if trusted else None
+    detector.calibration = Calibration.fit(raw[support.burn_in :], usual_slope=usual)
     detector.window_calibration = Calibration.fit(window[support.burn_in :, 0])
     return detector
 

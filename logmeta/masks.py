@@ -32,7 +32,7 @@ _DIGITS: Final = re.compile(r"\d+")
 DELETE_DIGITS: Final = {ord(c): None for c in "0123456789"}
 _VARYING: Final = re.compile(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-    r"|(?=[a-fA-F]*+\d)(?=\d*+[a-fA-F])[0-9a-fA-F]{8,}+|(?<![\w+/-])(?=[A-Za-z_+/-]*+\d)[\w+/-]{20,}+=*+"
+    r"|(?<![0-9a-fA-F])(?=[a-fA-F]*+\d)(?=\d*+[a-fA-F])[0-9a-fA-F]{8,}+|(?<![\w+/-])(?=[A-Za-z_+/-]*+\d)[\w+/-]{20,}+=*+"
 )
 MAX_PARAMETERS: Final = 24
 MAX_JSON_KEYS: Final = 64

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -30,7 +30,10 @@ VECTOR_CACHE: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
-    """Encoders, meta-learned scorer (`params` over features standardised by `centre` and `spread`), foreign lines."""
+    """Encoders, meta-learned scorer (`params` over features standardised by `centre` and `spread`), foreign lines.
+
+    `tail_slope` is the mean slope of normal lines' score tails over the training systems, in raw-score units.
+    """
 
     name: str
     digest: str
@@ -39,6 +42,7 @@ class BaseModel:
     centre: FloatArray
     spread: FloatArray
     foreign: tuple[str, ...]
+    tail_slope: float
 
     def standardised(self, x: FloatArray) -> torch.Tensor:
         """Features (n, WIDTH) on the scale the net was trained on."""
@@ -53,7 +57,13 @@ def save_base(folder: Path, base: BaseModel, card: str) -> None:
     tensors["centre"], tensors["spread"] = torch.from_numpy(base.centre), torch.from_numpy(base.spread)
     save_file(tensors, folder / "weights.safetensors")
     (folder / "foreign.json").write_bytes(orjson.dumps(list(base.foreign), option=orjson.OPT_INDENT_2))
-    about = {"format": FORMAT, "name": base.name, "width": WIDTH, "dimension": base.encoders.dimension}
+    about: dict[str, object] = {
+        "format": FORMAT,
+        "name": base.name,
+        "width": WIDTH,
+        "dimension": base.encoders.dimension,
+    }
+    about["tail_slope"] = round(base.tail_slope, 4)
     (folder / "model.json").write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
     (folder / "README.md").write_text(card)
 
@@ -76,21 +86,22 @@ def load_base(folder: Path | None = None) -> BaseModel:
             f"base model {root} has format {about.get('format')}, width {about.get('width')}; this logmeta reads "
             f"format {FORMAT}, width {WIDTH}; use the base model of this release"
         )
-    return _assemble(root, str(about["name"]), int(about["dimension"]), tensors, tuple(foreign))
+    return _assemble(root, about, tensors, tuple(foreign))
 
 
 def _assemble(
-    root: Path, name: str, dimension: int, tensors: dict[str, torch.Tensor], foreign: tuple[str, ...]
+    root: Path, about: dict[str, Any], tensors: dict[str, torch.Tensor], foreign: tuple[str, ...]
 ) -> BaseModel:
-    sequence = SequenceModel(dimension)
+    sequence = SequenceModel(int(about["dimension"]))
     sequence.load_state_dict({k[9:]: v for k, v in tensors.items() if k.startswith("sequence.")})
     text = TemplateVectors(TextEncoder.from_pretrained(root / "encoder"), capacity=VECTOR_CACHE)
     return BaseModel(
-        name=name,
+        name=str(about["name"]),
         digest=hashlib.sha256((root / "weights.safetensors").read_bytes()).hexdigest()[:16],
         encoders=Encoders(text, np.asarray(tensors["severity"].numpy()), sequence.eval()),
         params={k[7:]: v for k, v in tensors.items() if k.startswith("scorer.")},
         centre=np.asarray(tensors["centre"].numpy()),
         spread=np.asarray(tensors["spread"].numpy()),
         foreign=foreign,
+        tail_slope=float(about["tail_slope"]),
     )

@@ -20,10 +20,11 @@ import torch
 from rich.progress import Progress
 from torch import Tensor, nn
 
+from logmeta.calibrate import Calibration
 from logmeta.encode.sequence import SequenceModel
 from logmeta.encode.text import TemplateVectors, TextEncoder
 from logmeta.evidence import Encoders
-from logmeta.meta.adapt import INNER_LR, INNER_STEPS, ranking_loss, support_loss
+from logmeta.meta.adapt import INNER_LR, INNER_STEPS, fast_weights, ranking_loss, support_loss
 from logmeta.meta.base import BaseModel, save_base
 from logmeta.meta.episodes import SHOTS, Episode, LabelledLog, episode, foreign_lines, labelled_logs
 from logmeta.meta.scorer import COLUMNS, WIDTH, Params, initial_params, net_scores
@@ -222,6 +223,18 @@ def scale_of(episodes: Sequence[Episode]) -> tuple[FloatArray, FloatArray]:
     return x.mean(axis=0), x.std(axis=0) + 0.05
 
 
+def usual_slope(
+    params: Params, scale: tuple[FloatArray, FloatArray], supports: Sequence[tuple[FloatArray, FloatArray]]
+) -> float:
+    """Mean slope of the normal score tails of adapted scorers, over (held-out support, corrupted) features."""
+    slopes = []
+    for good, bad in supports:
+        support, wrong = (torch.from_numpy((x - scale[0]) / scale[1]) for x in (good, bad))
+        raw = net_scores(fast_weights(params, wrong, support), support)
+        slopes.append(Calibration.fit(raw.numpy()).slope)
+    return float(np.mean(slopes))
+
+
 def train(
     out: Path, *, data: Path, seed: int = 0, hold_out: Sequence[str] = (), quick: bool = False, name: str = "base"
 ) -> BaseModel:
@@ -240,7 +253,8 @@ def train(
         episodes = _episodes(encoders, logs, seed=seed, progress=progress)
         scale = scale_of(episodes)
         params = meta_train(episodes, scale, seed=seed, steps=META_STEPS // cut, progress=progress)
-    base = BaseModel(name, "", encoders, params, *scale, tuple(foreign_lines(logs)))
+    slope = usual_slope(params, scale, [(e.support, e.corrupted) for e in episodes])
+    base = BaseModel(name, "", encoders, params, *scale, tuple(foreign_lines(logs)), slope)
     record = _record(logs, data, seed, time.monotonic() - started)
     save_base(out, base, _card(name, [log.name for log in logs], record))
     (out / "training.json").write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2) + b"\n")
