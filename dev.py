@@ -58,6 +58,7 @@ def run_tests(rest: list[str]) -> int:
     call(str(bin_dir / "lint-imports"))
     os.environ.setdefault("LOGMETA_REQUIRE_ELASTICSEARCH", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of the many processes compiles torch's sources anew
     call(str(bin_dir / "python"), "-m", "pytest", *rest)
     return java_tests()
 

@@ -73,6 +73,8 @@ def _write(detector: Detector, folder: Path) -> None:
     (folder / "templates.json").write_bytes(orjson.dumps(templates))
     save_file(_arrays(detector), folder / "calibration.safetensors")
     (folder / "README.md").write_text(_card(detector))
+    for name in FILES:
+        (folder / name).chmod(0o644)
     (folder / MANIFEST).write_bytes(orjson.dumps(_manifest(detector, folder), option=orjson.OPT_INDENT_2) + b"\n")
 
 

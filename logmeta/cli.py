@@ -76,9 +76,7 @@ def _say_summary(detector: Detector, out: Path) -> None:
 def score(
     lines: LinesArg,
     detector: DetectorOpt,
-    output: Annotated[
-        Format, typer.Option("--format", help="One JSON object per line, ECS documents, or a table.")
-    ] = "jsonl",
+    format: Annotated[Format, typer.Option(help="One JSON object per line, ECS documents, or a table.")] = "jsonl",
     explain: Annotated[bool, typer.Option("--explain", help="Give reasons for every line, not only alarms.")] = False,
     fail_on_alarm: Annotated[bool, typer.Option("--fail-on-alarm", help="Exit with 1 if any line alarms.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Keep reading as the file grows or rotates.")] = False,
@@ -89,7 +87,7 @@ def score(
 
     _end_with_the_reader()
     found = load(detector)
-    report = Report(output)
+    report = Report(format)
     for batch in score_path(found, lines, explain="all" if explain else "alarms", follow_file=follow):
         report.write(batch)
     report.finish()

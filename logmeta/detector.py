@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -141,9 +141,10 @@ def _adapted(
     wrong = corrupted(base.encoders, support, base.foreign, seed=seed)
     if anomalies:
         wrong = np.concatenate([wrong, labelled_lines(base.encoders, support, anomalies)])
-    bad, good = base.standardised(wrong), base.standardised(support.held_out)
+    ordinary, held_out = support.split()
+    bad, good = base.standardised(wrong), base.standardised(ordinary)
     params = fast_weights(base.params, bad, good)
-    plain = (torch.from_numpy(base_scores(wrong)), torch.from_numpy(base_scores(support.held_out)))
+    plain = (torch.from_numpy(base_scores(wrong)), torch.from_numpy(base_scores(ordinary)))
     trusted = ranks_no_worse(params, bad, good, plain)
     detector = Detector(
         base=base,
@@ -164,10 +165,10 @@ def _adapted(
         seed=seed,
     )
     raw = detector.raw_scores(support.x)
-    window, _ = smooth(raw[:, None], np.zeros(1, np.float32), WINDOW_HALF_LIFE)
+    window, _ = smooth(raw[:, None], raw[:1], WINDOW_HALF_LIFE)
     usual = base.tail_slope if trusted else None
-    detector.calibration = Calibration.fit(raw[support.burn_in :], usual_slope=usual)
-    detector.window_calibration = Calibration.fit(window[support.burn_in :, 0])
+    detector.calibration = Calibration.fit(raw[held_out], usual_slope=usual)
+    detector.window_calibration = Calibration.fit(window[held_out, 0])
     return detector
 
 
@@ -297,8 +298,10 @@ class Detector:
         Raises:
             ArtifactError: missing, damaged, from a later format, or made with another base model.
         """
-        from logmeta.artifact import load_detector
+        from logmeta.artifact import load_detector, read_manifest
 
+        if base is None:
+            read_manifest(Path(folder))  # a damaged folder is told before the base model takes its seconds to load
         return load_detector(Path(folder), (base or MetaModel.from_pretrained()).base)
 
 
@@ -307,7 +310,7 @@ class _Stream:
     """What a session keeps per stream beside its context."""
 
     alarm: AlarmState
-    window: FloatArray = field(default_factory=lambda: np.zeros(1, np.float32))
+    window: FloatArray | None = None
     last: _Verdict | None = None
 
 
@@ -398,7 +401,8 @@ class ScoringSession:
                 members.setdefault(records[i].stream, []).append(head)
         for name, heads in members.items():
             stream = self._stream(name)
-            part, stream.window = smooth(raw[heads][:, None], stream.window, WINDOW_HALF_LIFE)
+            before = raw[heads[:1]] if stream.window is None else stream.window
+            part, stream.window = smooth(raw[heads][:, None], before, WINDOW_HALF_LIFE)
             window[heads] = part[:, 0]
         surprise = detector.calibration.surprise(raw)
         scores = score_of(surprise, detector.level.level)

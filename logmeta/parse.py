@@ -187,7 +187,7 @@ class Parser:
         self.counters.lines += 1
         key = key_without_digits(line)
         shape = self._shapes.get(key)
-        if shape is not None:
+        if shape is not None and (shape.runs > 0) == (len(key) < len(line)):
             self.counters.shape_hits += 1
             return shape
         return self._shape_by_key(key, line)

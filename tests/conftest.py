@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,20 @@ def detector_folder(detector, tmp_path_factory) -> Path:
 def scored(detector, test_log):
     """The test log, scored once."""
     return list(detector.score(test_log))
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    """A build that must not skip says so by LOGMETA_NO_SKIPS=1; only tests that need data kept elsewhere may."""
+    skipped = [r for r in terminalreporter.stats.get("skipped", []) if "shared_data" not in r.keywords]
+    if os.environ.get("LOGMETA_NO_SKIPS") == "1" and skipped:
+        names = ", ".join(report.nodeid for report in skipped[:5])
+        terminalreporter.write_line(f"LOGMETA_NO_SKIPS=1, but {len(skipped)} tests were skipped: {names}", red=True)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """See `pytest_terminal_summary`: skips where none may be make the run fail."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    refused = [report for report in skipped if "shared_data" not in report.keywords]
+    if os.environ.get("LOGMETA_NO_SKIPS") == "1" and refused and exitstatus == 0:
+        session.exitstatus = 1

@@ -26,7 +26,7 @@ ApiKeyFile = Annotated[Path | None, typer.Option(help="File with an API key (or 
 Ca = Annotated[Path | None, typer.Option(help="PEM file of the CA that signed Elasticsearch's certificate.")]
 
 
-@elastic.command()
+@elastic.command(epilog="Example: logmeta elastic setup --url http://localhost:9200 --scorer-url http://scorer:9750")
 def setup(
     url: Url,
     api_key_file: ApiKeyFile = None,
@@ -51,7 +51,7 @@ def setup(
     _say([f"put {name}" for name in put(client, address, options)])
 
 
-@elastic.command()
+@elastic.command(epilog="Example: logmeta elastic doctor --url http://localhost:9200")
 def doctor(
     url: Url,
     api_key_file: ApiKeyFile = None,
@@ -73,7 +73,9 @@ def doctor(
         raise BackendError(f"not ready: {', '.join(bad)}; each line above names its way out")
 
 
-@elastic.command()
+@elastic.command(
+    epilog="Example: logmeta elastic annotate app.log --detector detectors/app --url http://localhost:9200"
+)
 def annotate(
     lines: Annotated[str, typer.Argument(help="Log file (plain or .gz), or - for stdin.")],
     detector: Annotated[Path, typer.Option(help="Folder written by logmeta onboard.")],
@@ -84,8 +86,8 @@ def annotate(
     ca: Ca = None,
 ) -> None:
     """Score lines here and write them as annotated documents; a second run adds nothing twice."""
-    if (url is None) == (out is None):
-        raise UsageError("give either --url (index them) or --out FILE (JSON lines), not both")
+    if url is None and out is None:
+        raise UsageError("give --url (index the documents) or --out FILE (write them as JSON lines)")
     documents = _documents(lines, detector, data_stream)
     if out is not None:
         _write(documents, out)

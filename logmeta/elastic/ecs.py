@@ -64,7 +64,7 @@ def document(line: ScoredLine, *, at: float, took_ms: float = 0.0) -> dict[str, 
         "event": {"risk_score": risk, "risk_score_norm": risk},
         "logmeta": fields,
     }
-    if line.alarm_id is not None:
+    if line.alarm:
         out["tags"] = [ALARM_TAG]
     return out
 

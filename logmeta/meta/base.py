@@ -55,7 +55,10 @@ def save_base(folder: Path, base: BaseModel, card: str) -> None:
     tensors |= {f"sequence.{k}": v.contiguous() for k, v in base.encoders.sequence.state_dict().items()}
     tensors["severity"] = torch.from_numpy(base.encoders.severity)
     tensors["centre"], tensors["spread"] = torch.from_numpy(base.centre), torch.from_numpy(base.spread)
-    save_file(tensors, folder / "weights.safetensors")
+    beside = folder / ".weights.safetensors"  # a process that has the old file mapped keeps it
+    save_file(tensors, beside)
+    beside.chmod(0o644)
+    beside.replace(folder / "weights.safetensors")
     (folder / "foreign.json").write_bytes(orjson.dumps(list(base.foreign), option=orjson.OPT_INDENT_2))
     about: dict[str, object] = {
         "format": FORMAT,
@@ -86,7 +89,12 @@ def load_base(folder: Path | None = None) -> BaseModel:
             f"base model {root} has format {about.get('format')}, width {about.get('width')}; this logmeta reads "
             f"format {FORMAT}, width {WIDTH}; use the base model of this release"
         )
-    return _assemble(root, about, tensors, tuple(foreign))
+    try:
+        return _assemble(root, about, tensors, tuple(foreign))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ArtifactError(
+            f"{root} is an incomplete base model ({error!r}); reinstall logmeta or train one"
+        ) from error
 
 
 def _assemble(

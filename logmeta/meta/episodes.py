@@ -74,17 +74,24 @@ def _spans(path: Path) -> list[tuple[int, int]]:
 
 def labelled_logs(data: Path, hold_out: Sequence[str] = ()) -> Iterator[LabelledLog]:
     """Every system below `data/live` but the held-out ones, in name order."""
+    if not (data / "live").is_dir():
+        raise InputError(f"{data / 'live'} is no folder; --data takes the folder described in docs/training.md")
     for folder in sorted(p for p in (data / "live").iterdir() if p.is_dir() and p.name not in hold_out):
-        with (folder / "line_labels.csv").open() as file:
-            causes = {int(row["line_no"]): row["incident_id"] for row in csv.DictReader(file)}
         yield LabelledLog(
             folder.name,
             read_text(folder / "normal.log"),
             read_text(folder / "test.log"),
             _spans(folder / "labels.csv"),
             _spans(folder / "excluded_spans.csv"),
-            causes,
+            _causes(folder / "line_labels.csv"),
         )
+
+
+def _causes(path: Path) -> dict[int, str]:
+    if not path.exists():
+        return {}
+    with path.open() as file:
+        return {int(row["line_no"]): row["incident_id"] for row in csv.DictReader(file)}
 
 
 def query_features(encoders: Encoders, support: Support, lines: Sequence[str]) -> FloatArray:
@@ -111,7 +118,7 @@ def episode(encoders: Encoders, log: LabelledLog, foreign: Sequence[str], *, sho
     causes = x[[number - 1 for number in sorted(log.cause_lines) if number <= len(x)]]
     kept = rng.choice(outside, min(_NEGATIVES, len(outside)), replace=False)
     wrong = corrupted(encoders, support, foreign, seed=seed)
-    return Episode(log.name, shots, support.held_out, wrong, spans, causes, x[np.sort(kept)])
+    return Episode(log.name, shots, support.split()[0], wrong, spans, causes, x[np.sort(kept)])
 
 
 def _thin(x: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -15,7 +15,7 @@ import numpy as np
 from logmeta.evidence import Encoders, EvidenceReader, Reference, Stretch, build_reference, sequence_evidence
 from logmeta.meta.scorer import COLUMNS, empty_carry, features
 from logmeta.parse import ParsedEvent, Parser, TemplateTree, is_timed
-from logmeta.window import EVIDENCE, Context, FloatArray
+from logmeta.window import EVIDENCE, Context, FloatArray, IntArray
 
 BURN_IN: Final = 0.3  # share of the support that only warms the context up
 STRETCH: Final = 30
@@ -43,10 +43,13 @@ class Support:
     checkpoints: dict[int, Context]
     lines: int
 
-    @property
-    def held_out(self) -> FloatArray:
-        """Features of the lines behind the burn-in, shape (m, WIDTH): what calibration may use."""
-        return self.x[self.burn_in :]
+    def split(self) -> tuple[FloatArray, IntArray]:
+        """Features of the lines that adaptation may use, (n, WIDTH), and the rows held out for calibration, (m,).
+
+        Every third line behind the burn-in goes to adaptation, so both halves are spread over the whole support.
+        """
+        rows = np.arange(self.burn_in, len(self.x))
+        return self.x[rows[::3]], rows[np.arange(len(rows)) % 3 > 0]
 
 
 def prepare(encoders: Encoders, lines: Sequence[str], streams: Sequence[str | None] | None = None) -> Support:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from logmeta.calibrate import Calibration
 from logmeta.encode.sequence import SequenceModel
 from logmeta.encode.text import TemplateVectors, TextEncoder
+from logmeta.errors import UsageError
 from logmeta.evidence import Encoders
 from logmeta.meta.adapt import INNER_LR, INNER_STEPS, fast_weights, ranking_loss, support_loss
 from logmeta.meta.base import BaseModel, save_base
@@ -196,7 +197,10 @@ def meta_train(
     episodes: Sequence[Episode], scale: tuple[FloatArray, FloatArray], *, seed: int, steps: int, progress: Progress
 ) -> Params:
     """MAML: the inner loop on corrupted support, the outer loss on labelled queries of the same source."""
-    import learn2learn as l2l
+    try:
+        import learn2learn as l2l
+    except ImportError as error:
+        raise UsageError("meta-training needs the `train` extra; docs/training.md says how to install it") from error
 
     maml = l2l.algorithms.MAML(ScorerNet(initial_params(seed)), lr=INNER_LR, first_order=False)
     optimiser = torch.optim.AdamW(maml.parameters(), lr=4e-3, weight_decay=0.05)
@@ -255,7 +259,8 @@ def train(
         params = meta_train(episodes, scale, seed=seed, steps=META_STEPS // cut, progress=progress)
     slope = usual_slope(params, scale, [(e.support, e.corrupted) for e in episodes])
     base = BaseModel(name, "", encoders, params, *scale, tuple(foreign_lines(logs)), slope)
-    record = _record(logs, data, seed, time.monotonic() - started)
+    record = _record(logs, seed, time.monotonic() - started)
+    record |= {"hold_out": list(hold_out), "quick": quick}
     save_base(out, base, _card(name, [log.name for log in logs], record))
     (out / "training.json").write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2) + b"\n")
     return base
@@ -282,7 +287,7 @@ def _episodes(encoders: Encoders, logs: Sequence[LabelledLog], *, seed: int, pro
     return out
 
 
-def _record(logs: Sequence[LabelledLog], data: Path, seed: int, seconds: float) -> dict[str, object]:
+def _record(logs: Sequence[LabelledLog], seed: int, seconds: float) -> dict[str, object]:
     hashes = {log.name: hashlib.sha256("\n".join(log.normal + log.test).encode()).hexdigest()[:16] for log in logs}
     packages = {name: version(name) for name in ("torch", "transformers", "learn2learn", "drain3", "numpy")}
     return {"seed": seed, "data_sha256": hashes, "versions": packages, "seconds": round(seconds)}

@@ -1,0 +1,139 @@
+"""The command line: data on stdout, words on stderr, the exit code from what happened."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import orjson
+import pytest
+from process import QUICK, failed, logmeta
+
+
+@pytest.fixture(scope="module")
+def incident(tmp_path_factory, test_log):
+    """A file in which an incident begins."""
+    path = tmp_path_factory.mktemp("logs") / "incident.log"
+    path.write_text("\n".join(test_log[900:1300]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory, ordinary):
+    path = tmp_path_factory.mktemp("logs") / "quiet.log"
+    path.write_text("\n".join(ordinary) + "\n")
+    return path
+
+
+def test_onboard_writes_a_folder_says_so_on_stderr_and_keeps_stdout_empty(quiet, tmp_path):
+    done = logmeta("onboard", quiet, "--source", "pg", "--out", tmp_path / "d", "--budget-per-day", "5")
+    assert (done.returncode, done.stdout) == (0, b"")
+    words = done.stderr.decode()
+    assert words.startswith(f"onboarded 'pg' from 200 lines, 8 templates -> {tmp_path / 'd'}\n")
+    assert "note: provisional:" in words
+    shown = logmeta("inspect", tmp_path / "d", "--templates")
+    summary = orjson.loads(shown.stdout)
+    assert (shown.returncode, summary["source"], summary["alarm_budget_per_day"]) == (0, "pg", 5.0)
+    assert len(summary["template_list"]) == 8
+
+
+def test_score_writes_data_only_to_stdout_and_nothing_to_stderr(incident, detector_folder):
+    done = logmeta("score", incident, "--detector", detector_folder)
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert [line["line_no"] for line in lines] == list(range(1, 401))
+    assert all("reasons" in line for line in lines if line["alarm"])
+
+
+def test_explain_speaks_also_where_the_terminal_knows_only_ascii(incident, detector_folder):
+    done = logmeta("explain", incident, "--detector", detector_folder, LC_ALL="C", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"ALARM" in done.stdout
+
+
+def test_umlauts_survive_a_locale_that_knows_none(detector_folder):
+    text = "Größe überschritten ☃"
+    done = logmeta(
+        "score", "-", "--detector", detector_folder, stdin=text.encode(), LC_ALL="C", PYTHONIOENCODING="ascii"
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert orjson.loads(done.stdout)["message"] == text
+
+
+def test_a_line_that_is_not_there_cannot_be_explained(quiet, detector_folder):
+    done = logmeta("explain", quiet, "--detector", detector_folder, "--line", "4711")
+    assert "line 4711 was asked for" in failed(done, 3)
+
+
+def test_a_table_is_written_for_people_and_an_alarm_ends_in_exit_code_1_when_asked(incident, detector_folder):
+    done = logmeta("score", incident, "--detector", detector_folder, "--format", "table", "--fail-on-alarm")
+    assert done.returncode == 1
+    assert done.stdout.decode().splitlines()[0].split() == ["line", "score", "severity", "why"]
+
+
+def test_a_reader_that_closes_the_pipe_hears_nothing(tmp_path, detector_folder, ordinary):
+    log = tmp_path / "long.log"
+    log.write_text("\n".join(ordinary * 50))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "logmeta.cli", "score", str(log), "--detector", str(detector_folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=QUICK,
+    )
+    process.stdout.read(1)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) in (0, -13, 141)  # 141: how a shell tells of SIGPIPE
+    process.stderr.close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["score", "x.log", "--detector", "d", "--bogus"],
+        ["bogus"],
+        ["score", "x.log"],
+        ["score", "x.log", "--detector", "d", "--format", "xml"],
+        ["onboard", "x.log", "--source", "a", "--out", "d", "--budget-per-day", "0"],
+        ["onboard", "x.log", "--source", "a", "--out", "d", "--budget-per-day", "nan"],
+        ["onboard", "x.log", "--source", "a", "--out", "d", "--budget-per-day", "inf"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_on_the_command_line_ends_in_exit_code_2(arguments):
+    assert failed(logmeta(*arguments), 2)
+
+
+def test_a_mistake_in_the_settings_ends_in_exit_code_2_and_names_the_nearest():
+    words = failed(logmeta("score", "x", "--detector", "d", LOGMETA_SCORE__FORMT="table"), 2)
+    assert "LOGMETA_SCORE__FORMT" in words
+
+
+def test_a_stream_regex_that_is_none_ends_in_exit_code_2(quiet, tmp_path):
+    done = logmeta("onboard", quiet, "--source", "a", "--out", tmp_path / "d", "--stream-regex", "(")
+    assert "is no regular expression" in failed(done, 2)
+
+
+def test_a_log_that_is_missing_ends_in_exit_code_3(tmp_path, detector_folder):
+    done = logmeta("score", tmp_path / "none.log", "--detector", detector_folder)
+    assert "cannot read" in failed(done, 3)
+
+
+def test_a_detector_that_is_missing_ends_in_exit_code_4(quiet, tmp_path):
+    done = logmeta("score", quiet, "--detector", tmp_path / "none")
+    assert "make one with `logmeta onboard`" in failed(done, 4)
+
+
+def test_a_damaged_detector_ends_in_exit_code_4(quiet, tmp_path, detector_folder):
+    folder = shutil.copytree(detector_folder, tmp_path / "d")
+    (folder / "weights.safetensors").write_bytes(b"")
+    assert "is damaged" in failed(logmeta("score", quiet, "--detector", folder), 4)
+
+
+def test_the_bare_command_shows_its_help():
+    assert b"Learn a source" in logmeta().stdout
+
+
+def test_no_command_of_this_file_left_a_temporary_folder_behind(detector_folder):
+    assert [path.name for path in detector_folder.parent.iterdir() if path.name.startswith(".")] == []

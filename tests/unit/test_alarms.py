@@ -1,0 +1,75 @@
+"""Alarms: an incident is told once, at its first line."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logmeta.alarms import GAP_LINES, LONGEST_LINES, AlarmState
+from logmeta.records import LogRecord
+
+
+def told(anomalous, stream=None):
+    """(alarm starts, id) for each line of one stream."""
+    state = AlarmState("shop")
+    return [state.see(odd, LogRecord(i + 1, "text", stream), float(i)) for i, odd in enumerate(anomalous)]
+
+
+def starts(anomalous):
+    return [i for i, (start, _) in enumerate(told(anomalous)) if start]
+
+
+def quiet(n):
+    return [False] * n
+
+
+def test_a_stream_without_odd_lines_has_no_alarm():
+    assert told(quiet(3)) == [(False, None)] * 3
+
+
+def test_the_very_first_line_may_alarm():
+    assert starts([True]) == [0]
+
+
+def test_neighbouring_odd_lines_are_one_alarm_told_at_the_first():
+    found = told([False, True, True, False, True])
+    assert [start for start, _ in found] == [False, True, False, False, False]
+    assert len({alarm_id for _, alarm_id in found if alarm_id}) == 1
+
+
+def test_an_ordinary_line_inside_an_incident_belongs_to_no_alarm():
+    assert told([True, False, True])[1] == (False, None)
+
+
+def test_odd_lines_a_gap_apart_are_one_alarm_and_one_line_more_makes_two():
+    assert starts([True, *quiet(GAP_LINES - 1), True]) == [0]
+    assert starts([True, *quiet(GAP_LINES), True]) == [0, GAP_LINES + 1]
+
+
+def test_two_incidents_have_two_ids():
+    ids = [alarm_id for _, alarm_id in told([True, *quiet(GAP_LINES), True]) if alarm_id]
+    assert len(set(ids)) == 2
+
+
+def test_an_incident_that_does_not_end_is_told_again_now_and_then():
+    assert starts([True] * (LONGEST_LINES + 2)) == [0, LONGEST_LINES + 1]
+
+
+def test_alarms_of_two_streams_have_different_ids():
+    assert told([True], "a")[0][1] != told([True], "b")[0][1]
+
+
+def test_a_stream_may_have_a_name_that_is_no_utf_8():
+    assert told([True], "\ud800")[0][0]
+
+
+def test_the_same_incident_has_the_same_id_in_another_run():
+    assert told([False, True, True]) == told([False, True, True])
+
+
+@given(st.lists(st.booleans(), max_size=300))
+def test_every_odd_line_has_an_alarm_and_every_alarm_is_told_exactly_once(anomalous):
+    found = told(anomalous)
+    assert [alarm_id is not None for _, alarm_id in found] == anomalous
+    ids = [alarm_id for _, alarm_id in found if alarm_id]
+    assert sum(start for start, _ in found) == len(set(ids))

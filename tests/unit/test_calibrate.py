@@ -1,0 +1,134 @@
+"""Calibration: what a p-value promises, and that a score keeps the order of the raw scores."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logmeta.calibrate import DEFAULT_LINES_PER_DAY, AlarmLevel, Calibration, p_values, score_of
+from logmeta.errors import CalibrationError
+from logmeta.records import AlarmBudget
+
+finite = st.floats(-100, 100, allow_nan=False)
+many = st.lists(finite, min_size=1, max_size=30).map(np.array)
+
+
+def test_three_calibration_lines_cannot_promise_better_than_one_in_four():
+    assert p_values(np.array([99.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx([0.25])
+
+
+@pytest.mark.parametrize(("score", "p"), [(0.0, 1.0), (1.0, 1.0), (1.5, 0.75), (2.0, 0.75), (3.0, 0.5), (3.1, 0.25)])
+def test_a_p_value_counts_the_calibration_lines_at_least_as_odd(score, p):
+    assert p_values(np.array([score]), np.array([3.0, 1.0, 2.0])) == pytest.approx([p])
+
+
+def test_lines_that_are_all_alike_get_a_p_value_of_one():
+    assert p_values(np.full(3, 2.0), np.full(9, 2.0)) == pytest.approx([1.0] * 3)
+
+
+@given(many, finite, finite)
+def test_a_higher_score_never_gets_a_higher_p_value(calibration, a, b):
+    low, high = p_values(np.sort([a, b]), calibration)
+    assert high <= low
+
+
+@given(many, many)
+def test_every_p_value_lies_between_the_smallest_and_one(calibration, scores):
+    p = p_values(scores, calibration)
+    assert ((p >= 1 / (len(calibration) + 1)) & (p <= 1)).all()
+
+
+@pytest.mark.parametrize("level", [0.01, 0.05, 0.1, 0.5])
+def test_ordinary_lines_fall_below_a_level_no_more_often_than_it_says(level):
+    rng = np.random.default_rng(7)
+    draws = rng.exponential(size=(4_000, 100)).round(1)  # exchangeable, with ties
+    below = [p_values(row[:1], row[1:])[0] <= level for row in draws]
+    assert np.mean(below) <= level + 3 * math.sqrt(level * (1 - level) / len(draws))
+
+
+def test_without_ties_the_level_is_also_used_up():
+    rng = np.random.default_rng(8)
+    draws = rng.normal(size=(4_000, 100))
+    below = [p_values(row[:1], row[1:])[0] <= 0.05 for row in draws]
+    assert np.mean(below) == pytest.approx(0.05, abs=0.011)
+
+
+@pytest.mark.parametrize("scores", [[], [1.0, float("nan")], [float("inf")]])
+def test_scores_that_are_missing_or_no_numbers_cannot_calibrate(scores):
+    with pytest.raises(CalibrationError, match="onboard the source again") as error:
+        Calibration.fit(np.array(scores))
+    assert error.value.exit_code == 3
+
+
+def test_the_error_says_how_many_scores_were_finite():
+    with pytest.raises(CalibrationError, match="got 1 finite of 2"):
+        p_values(np.array([1.0]), np.array([1.0, float("nan")]))
+
+
+def test_a_calibration_knows_the_smallest_p_value_it_can_carry():
+    assert Calibration.fit(np.arange(99.0)).smallest_p == pytest.approx(0.01)
+
+
+def test_surprise_is_minus_log_p_at_a_calibration_score():
+    calibration = Calibration.fit(np.array([1.0, 2.0, 3.0]))
+    assert calibration.surprise(np.array([1.0, 2.0, 3.0])) == pytest.approx([-math.log(p) for p in (0.75, 0.5, 0.25)])
+
+
+def test_beyond_the_calibration_scores_a_slope_makes_a_line_e_times_less_likely():
+    calibration = Calibration(np.array([1.0, 2.0, 3.0]), slope=0.5)
+    at_top, beyond = calibration.surprise(np.array([3.0, 4.0]))
+    assert beyond - at_top == pytest.approx(2.0)
+
+
+@given(many, finite, st.floats(0.01, 50))
+def test_surprise_grows_strictly_with_the_raw_score(calibration, score, more):
+    low, high = Calibration.fit(calibration).surprise(np.array([score, score + more]))
+    assert high >= low >= 0
+    spread = np.ptp(calibration)
+    if more > 1e-3 * max(spread, 1) and score > calibration.min() - max(spread, 1e-3):
+        assert high > low
+
+
+@given(st.lists(st.floats(0, 200), min_size=2, max_size=20, unique=True))
+def test_a_score_keeps_the_order_of_surprise_and_stays_between_zero_and_one(surprise):
+    scores = score_of(np.sort(surprise), 0.001)
+    assert (np.diff(scores) >= 0).all()
+    assert ((scores >= 0) & (scores < 1)).all()
+
+
+def test_a_line_at_the_alarm_level_scores_one_half():
+    assert score_of(np.array([-math.log(1e-4)]), 1e-4) == pytest.approx([0.5])
+
+
+def test_ties_are_kept_apart_far_beyond_the_calibration_scores():
+    calibration = Calibration.fit(np.random.default_rng(1).exponential(size=140).astype(np.float32))
+    scores = score_of(calibration.surprise(np.array([10.0, 20.0, 40.0, 80.0])), 1e-5)
+    assert len(set(scores.tolist())) == 4
+
+
+def test_a_budget_becomes_a_level_at_the_sources_own_rate():
+    level = AlarmLevel.of(AlarmBudget(10), Calibration.fit(np.arange(100.0)), lines_per_second=2.0)
+    assert level.lines_per_day == 172_800
+    assert level.level == pytest.approx(10 / 172_800)
+    assert not level.assumed_rate
+
+
+@pytest.mark.parametrize("rate", [None, 0.0])
+def test_without_times_a_rate_is_assumed_and_said(rate):
+    level = AlarmLevel.of(AlarmBudget(10), Calibration.fit(np.arange(100.0)), rate)
+    assert (level.lines_per_day, level.assumed_rate) == (DEFAULT_LINES_PER_DAY, True)
+
+
+def test_a_slow_source_never_alarms_above_one_line_in_twenty():
+    assert AlarmLevel.of(AlarmBudget(1000), Calibration.fit(np.arange(100.0)), 0.001).level == 0.05
+
+
+@pytest.mark.parametrize(("lines", "provisional"), [(98, True), (99, False), (500, False)])
+def test_a_detector_is_provisional_until_its_lines_can_carry_the_level(lines, provisional):
+    level = AlarmLevel.of(AlarmBudget(864), Calibration.fit(np.arange(float(lines))), lines_per_second=1.0)
+    assert level.level == pytest.approx(0.01)
+    assert level.provisional is provisional
