@@ -19,7 +19,7 @@ FILE: Final = "logmeta.toml"
 PREFIX: Final = "LOGMETA_"
 MODEL: Final = {"base"}
 BASE_MODEL: Final = "LOGMETA_MODEL__BASE"  # folder of another base model
-_SECRET: Final = {"serve": {"token"}, "elastic": {"api_key", "password"}}  # environment only, read by their commands
+_SECRET: Final = {"serve": {"token"}, "elastic": {"api_key"}}  # environment only, read by their commands
 Settings = dict[str, dict[str, Any]]
 
 

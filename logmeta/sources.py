@@ -9,7 +9,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Final
 
@@ -84,13 +84,20 @@ def read_records(path: str, reader: LineReader | None = None) -> Iterator[list[L
         with _opened(path) as file:
             yield from _batches(file, reader)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        yield from _some(reader.finish())
+        yield from _some(_broken_off(reader))
         raise InputError(
             f"{path} is a damaged or truncated gzip file ({error}); {reader.counters['lines']} lines were readable "
             f"before the damage and have been used"
         ) from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _broken_off(reader: LineReader) -> list[LogRecord]:
+    """What was begun when the input broke off, flagged as cut."""
+    records = [replace(record, flags=(*record.flags, "truncated_line")) for record in reader.finish()]
+    reader.counters["truncated_line"] += len(records)
+    return records
 
 
 def _some(records: list[LogRecord]) -> Iterator[list[LogRecord]]:

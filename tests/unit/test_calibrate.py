@@ -132,3 +132,8 @@ def test_a_detector_is_provisional_until_its_lines_can_carry_the_level(lines, pr
     level = AlarmLevel.of(AlarmBudget(864), Calibration.fit(np.arange(float(lines))), lines_per_second=1.0)
     assert level.level == pytest.approx(0.01)
     assert level.provisional is provisional
+
+
+def test_a_quarter_of_the_tails_slope_is_the_sources_own():
+    own = Calibration.fit(np.arange(100.0)).slope
+    assert Calibration.fit(np.arange(100.0), usual_slope=1.0).slope == pytest.approx(0.25 * own + 0.75)
