@@ -15,6 +15,7 @@ from logmeta.window import FloatArray
 _TAIL_SHARE: Final = 0.15
 _SLOPE_FLOOR: Final = 0.05
 _OWN: Final = 0.25
+_MARGIN: Final = 3.0
 DEFAULT_LINES_PER_DAY: Final = 100_000.0
 
 
@@ -44,6 +45,15 @@ def _check(calibration: FloatArray) -> None:
         raise CalibrationError(total=calibration.size, finite=finite)
 
 
+def tail_slope(scores: FloatArray) -> float:
+    """Mean excess of the highest 15 % of scores (m,) over the lowest of them, in raw-score units, above 0."""
+    ordered = np.sort(scores.astype(np.float64))
+    start = ordered[int((1 - _TAIL_SHARE) * (len(ordered) - 1))]
+    excess = ordered[ordered >= start] - start
+    spread = float(np.quantile(ordered, 0.9) - np.quantile(ordered, 0.1))
+    return max(float(excess.mean()), _SLOPE_FLOOR * spread, 1e-6)
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Sorted raw scores of held-out normal lines (m,) and the exponential tail fitted to the highest of them.
@@ -60,15 +70,12 @@ class Calibration:
         """Calibrate on raw scores of held-out normal lines, shape (m,).
 
         A few lines tell little of their tail: three quarters of the slope are `usual_slope`, what other systems'
-        tails had in meta-training, where that is known.
+        tails had in meta-training, where that is known, and a margin of 3 / sqrt(m) is added for the lines not seen.
         """
         _check(scores)
-        ordered = np.sort(scores.astype(np.float64))
-        start = ordered[int((1 - _TAIL_SHARE) * (len(ordered) - 1))]
-        excess = ordered[ordered >= start] - start
-        spread = float(np.quantile(ordered, 0.9) - np.quantile(ordered, 0.1))
-        own = max(float(excess.mean()), _SLOPE_FLOOR * spread, 1e-6)
-        return cls(ordered, own if usual_slope is None else _OWN * own + (1 - _OWN) * usual_slope)
+        ordered, own = np.sort(scores.astype(np.float64)), tail_slope(scores)
+        slope = own if usual_slope is None else _OWN * own + (1 - _OWN) * usual_slope
+        return cls(ordered, slope * (1 + _MARGIN / math.sqrt(len(ordered))))
 
     @property
     def smallest_p(self) -> float:

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from logmeta.header import LEVELS
 from logmeta.meta.scorer import COLUMNS, HALF_LIVES
 from logmeta.parse import fingerprint, words_of
 from logmeta.records import Reason
@@ -116,11 +117,15 @@ def sentences(
         "new_value": _new_value(what, facts.get("new_value")),
         "unusual_number": _number(what, facts.get("number")),
         "many_new_values": f"a new value of a parameter in {what}, where new values are rare",
-        "severity": f"{level.upper() or 'error-like'} message, rare in this source: {said}",
+        "severity": f"{_loudness(level)} message, rare in this source: {said}",
         "rate": _rate(facts.get("rate")),
         "pause": "the source paused before this line for much longer than usual",
         "missing": _missing(facts.get("missing"), missing),
     }
+
+
+def _loudness(level: str) -> str:
+    return level.upper() if LEVELS.get(level.lower(), 0) > LEVELS["info"] else "error-like"
 
 
 def _new_words(message: str, fact: Fact | None) -> str:

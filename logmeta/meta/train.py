@@ -20,7 +20,7 @@ import torch
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from logmeta.calibrate import Calibration
+from logmeta.calibrate import tail_slope
 from logmeta.encode.sequence import SequenceModel
 from logmeta.encode.text import TemplateVectors, TextEncoder
 from logmeta.errors import UsageError
@@ -235,7 +235,7 @@ def usual_slope(
     for good, bad in supports:
         support, wrong = (torch.from_numpy((x - scale[0]) / scale[1]) for x in (good, bad))
         raw = net_scores(fast_weights(params, wrong, support), support)
-        slopes.append(Calibration.fit(raw.numpy()).slope)
+        slopes.append(tail_slope(raw.numpy()))
     return float(np.mean(slopes))
 
 

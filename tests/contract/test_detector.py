@@ -261,7 +261,7 @@ def test_a_detector_is_provisional_until_its_support_carries_the_budget(base, or
     strict = base.onboard(ordinary, source="pg", budget=AlarmBudget(1e-3))
     generous = base.onboard(ordinary, source="pg", budget=AlarmBudget(1e6))
     assert (strict.provisional, generous.provisional) == (True, False)
-    assert any(warning.startswith("provisional: 140 calibration lines") for warning in strict.warnings())
+    assert any(warning.startswith("provisional: 93 calibration lines") for warning in strict.warnings())
     assert all(line.provisional for line in strict.score(ordinary[:3]))
 
 
