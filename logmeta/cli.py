@@ -22,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Log anomaly detection for a new source from a handful of ordinary lines.",
     epilog="Example: logmeta onboard normal.log --source payments --out payments && "
     "logmeta score today.log --detector payments --explain",
