@@ -9,29 +9,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import torch
 
-from logmeta.alarms import AlarmState
-from logmeta.calibrate import AlarmLevel, Calibration, score_of
+from logmeta.calibrate import AlarmLevel, Calibration
 from logmeta.config import BASE_MODEL
 from logmeta.errors import InputError, ScoreError, UsageError
-from logmeta.evidence import EvidenceReader, Reference
-from logmeta.explain import reasons_for, sentences
-from logmeta.header import split_header
+from logmeta.evidence import Reference
 from logmeta.meta.adapt import fast_weights, ranks_no_worse
 from logmeta.meta.base import BaseModel, load_base
 from logmeta.meta.scorer import Params, base_scores, net_scores, smooth
 from logmeta.meta.support import Support, corrupted, labelled_lines, prepare
-from logmeta.parse import ParsedEvent, Parser, TemplateTree
+from logmeta.parse import ParsedEvent, TemplateTree
 from logmeta.records import AlarmBudget, JsonValue, LogRecord, ModelId, Reason, ScoredLine
-from logmeta.window import Context, Fact, FloatArray
+from logmeta.session import WINDOW_HALF_LIFE, ScoringSession
+from logmeta.window import Context, FloatArray
 
 MIN_LINES: Final = 20
 BATCH: Final = 2_048
-WINDOW_HALF_LIFE: Final = 10.0
 _SPREAD_OVER_S: Final = 60.0
 
 
@@ -303,161 +300,3 @@ class Detector:
         if base is None:
             read_manifest(Path(folder))  # a damaged folder is told before the base model takes its seconds to load
         return load_detector(Path(folder), (base or MetaModel.from_pretrained()).base)
-
-
-@dataclass(slots=True)
-class _Stream:
-    """What a session keeps per stream beside its context."""
-
-    alarm: AlarmState
-    window: FloatArray | None = None
-    last: _Verdict | None = None
-
-
-class _Verdict(NamedTuple):
-    """A record head's verdict, which the record's other lines share."""
-
-    raw: float
-    score: float
-    p_value: float
-    window: float
-    window_p: float
-    surprise: float
-    typical: str | None = None
-    reasons: tuple[Reason, ...] = ()
-
-
-_NOTHING: Final = _Verdict(0.0, 0.0, 1.0, 0.0, 1.0, 0.0)
-
-
-class ScoringSession:
-    """Scores batches of one source's lines in arrival order. Bounded: streams beyond the limit are forgotten."""
-
-    def __init__(self, detector: Detector) -> None:
-        self.detector = detector
-        parser = Parser(detector.tree, timed=detector.timed)
-        for template in detector.templates:
-            parser.number_of(template)
-        self._known = len(parser.templates)
-        self._reader = EvidenceReader(detector.base.encoders, parser, detector.context.copy(), detector.reference)
-        self._reader.forget_streams()
-        self._streams: dict[str | None, _Stream] = {}
-        self._threshold = -float(np.log(detector.level.level))
-        self._provisional, self._model = detector.provisional, detector.model
-
-    @property
-    def evicted_streams(self) -> int:
-        """Streams forgotten because too many were open."""
-        return self._reader.evicted_streams
-
-    def score(self, records: Sequence[LogRecord], *, explain: str = "alarms") -> list[ScoredLine]:
-        """One result per record, in order. `explain`: "alarms", "all" or "none"."""
-        if not records:
-            return []
-        events = [self._event(record) for record in records]
-        found = self._reader.read(events, [record.stream for record in records])
-        verdicts = self._verdicts(events, records, found.features, found.head_of)
-        out = []
-        for i, (record, event) in enumerate(zip(records, events, strict=True)):
-            stream = self._stream(record.stream)
-            head = found.head_of[i]
-            if head >= 0:
-                stream.last = verdicts[head]
-            verdict = stream.last or _NOTHING
-            anomalous = head >= 0 and verdict.surprise >= self._threshold
-            starts, alarm_id = stream.alarm.see(anomalous, record, event.seconds)
-            if head >= 0 and (explain == "all" or (explain == "alarms" and starts)):
-                verdict = self._explained(verdict, event, found.features[head], found.rows[head], found.facts[head],
-                                          record)  # fmt: skip
-            out.append(self._line(record, event, verdict, starts, alarm_id))
-        return out
-
-    def _event(self, record: LogRecord) -> ParsedEvent:
-        text = record.text.split("\n", 1)[0] if "\n" in record.text else record.text
-        event = self._reader.parser.event(text, record.line_no, record.stream)
-        if record.timestamp is not None and event.seconds != event.seconds:
-            return event._replace(seconds=record.timestamp)
-        return event
-
-    def _stream(self, name: str | None) -> _Stream:
-        stream = self._streams.get(name)
-        if stream is None:
-            if len(self._streams) >= 2 * len(self._reader.streams) + 16:
-                self._streams = {k: v for k, v in self._streams.items() if k in self._reader.streams}
-            stream = self._streams[name] = _Stream(AlarmState(self.detector.source))
-        return stream
-
-    def _verdicts(
-        self, events: Sequence[ParsedEvent], records: Sequence[LogRecord], x: FloatArray, head_of: Sequence[int]
-    ) -> list[_Verdict]:
-        detector = self.detector
-        if not len(x):
-            return []
-        raw = detector.raw_scores(x)
-        window = np.zeros_like(raw)
-        members: dict[str | None, list[int]] = {}
-        for i, head in enumerate(head_of):
-            if head >= 0:
-                members.setdefault(records[i].stream, []).append(head)
-        for name, heads in members.items():
-            stream = self._stream(name)
-            before = raw[heads[:1]] if stream.window is None else stream.window
-            part, stream.window = smooth(raw[heads][:, None], before, WINDOW_HALF_LIFE)
-            window[heads] = part[:, 0]
-        surprise = detector.calibration.surprise(raw)
-        scores = score_of(surprise, detector.level.level)
-        p, window_p = detector.calibration.p_values(raw), detector.window_calibration.p_values(window)
-        columns = (raw, scores, p, window, window_p, surprise)
-        return [_Verdict(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
-
-    def _explained(
-        self,
-        verdict: _Verdict,
-        event: ParsedEvent,
-        x: FloatArray,
-        row: FloatArray,
-        facts: dict[str, Fact] | None,
-        record: LogRecord,
-    ) -> _Verdict:
-        shape = event.shape
-        typical = self._typical(shape.template_index)
-        overdue = facts.get("missing") if facts else None
-        missing = self._reader.parser.templates[int(overdue[0])] if overdue else ""
-        message = record.text[split_header(record.text).end :]
-        words = sentences(shape.template, message, shape.level_word, facts, missing, typical)
-        detector = self.detector
-        reasons = reasons_for(detector.raw_scores, x, detector.base.centre, row, words)
-        return verdict._replace(typical=typical, reasons=reasons)
-
-    def _typical(self, number: int) -> str | None:
-        """The known template nearest to a new one."""
-        if number < self._known:
-            return None
-        like = self._reader.vectors_of(range(self._known)) @ self._reader.vectors_of([number])[0]
-        return self._reader.parser.templates[int(like.argmax())]
-
-    def _line(
-        self, record: LogRecord, event: ParsedEvent, verdict: _Verdict, starts: bool, alarm_id: str | None
-    ) -> ScoredLine:
-        detector = self.detector
-        return ScoredLine(
-            line_no=record.line_no,
-            record_line_no=event.record_line_no,
-            message=record.text,
-            source=detector.source,
-            stream=record.stream,
-            template=event.shape.template,
-            new_template=event.shape.template_index >= self._known,
-            raw_score=verdict.raw,
-            score=verdict.score,
-            p_value=verdict.p_value,
-            alarm=starts,
-            alarm_id=alarm_id,
-            provisional=self._provisional,
-            window_score=verdict.window,
-            window_p_value=verdict.window_p,
-            model=self._model,
-            reasons=verdict.reasons,
-            typical=verdict.typical,
-            flags=record.flags if event.is_head else (*record.flags, "continuation"),
-        )

@@ -22,7 +22,8 @@ from logmeta.serve.metrics import Metrics
 from logmeta.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
-    from logmeta.detector import Detector, MetaModel, ScoringSession
+    from logmeta.detector import Detector, MetaModel
+    from logmeta.session import ScoringSession
 
 logger = logging.getLogger(__name__)
 
