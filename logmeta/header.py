@@ -67,6 +67,8 @@ def _fraction(text: str) -> float:
 
 
 def _civil(year: int, month: int, day: int, clock: list[int]) -> float:
+    if not (0 < month < 13 and 0 < day < 32 and clock[0] < 24 and clock[1] < 60 and clock[2] < 60):
+        return float("nan")
     try:
         return datetime(year, month, day, clock[0], clock[1], clock[2], tzinfo=UTC).timestamp()
     except ValueError:
@@ -82,12 +84,12 @@ def _iso(text: str, n: list[int]) -> float:
 
 
 def _named_month(text: str, n: list[int], kind: str) -> float:
-    names = [w.lower() for w in re.findall(r"[A-Z][a-z]{2}", text)]
-    month = next((_MONTHS[w] for w in names if w in _MONTHS), 0)
     if kind == "clf":
-        return _civil(n[1], month, n[0], n[2:5])
+        return _civil(n[1], _MONTHS.get(text[3:6].lower(), 0), n[0], n[2:5])
+    month = next((_MONTHS[w] for w in (text[:3].lower(), text[4:7].lower(), text[5:8].lower()) if w in _MONTHS), 0)
     year = n[-1] if n[-1] > 1900 and len(n) > 4 else 2000
-    return _civil(year, month, n[0], n[1:4]) + _fraction(text.split(":")[2].split(" ")[0])
+    seconds = _civil(year, month, n[0], n[1:4])
+    return seconds + _fraction(text.split(":")[2].split(" ")[0]) if "." in text else seconds
 
 
 def _short(text: str, n: list[int]) -> float:
