@@ -131,8 +131,10 @@ def test_a_damaged_detector_ends_in_exit_code_4(quiet, tmp_path, detector_folder
     assert "is damaged" in failed(logmeta("score", quiet, "--detector", folder), 4)
 
 
-def test_the_bare_command_shows_its_help():
-    assert b"Learn a source" in logmeta().stdout
+def test_the_bare_command_shows_its_help_where_words_go():
+    done = logmeta()
+    assert b"Learn a source" in done.stderr
+    assert done.stdout == b""
 
 
 def test_no_command_of_this_file_left_a_temporary_folder_behind(detector_folder):
