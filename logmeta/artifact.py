@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from logmeta.calibrate import Calibration
-from logmeta.detector import Detector
+from logmeta.detector import Detector, MetaModel
 from logmeta.encode.sequence import Candidates
 from logmeta.errors import ArtifactError
 from logmeta.evidence import Reference
@@ -147,13 +147,14 @@ def _card(detector: Detector) -> str:
     return "\n".join([*head, *rows, "", "## Warnings", "", *warnings, ""])
 
 
-def load_detector(folder: Path, base: BaseModel) -> Detector:
+def load_detector(folder: Path, model: MetaModel | None = None) -> Detector:
     """Verify and read a detector folder.
 
     Raises:
         ArtifactError: see `Detector.from_pretrained`.
     """
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder)  # a damaged folder is told before the base model takes its seconds to load
+    base = (model or MetaModel.from_pretrained()).base
     try:
         _check_base(folder, manifest, base)
         return _build(folder, manifest, base)

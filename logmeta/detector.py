@@ -295,8 +295,6 @@ class Detector:
         Raises:
             ArtifactError: missing, damaged, from a later format, or made with another base model.
         """
-        from logmeta.artifact import load_detector, read_manifest
+        from logmeta.artifact import load_detector
 
-        if base is None:
-            read_manifest(Path(folder))  # a damaged folder is told before the base model takes its seconds to load
-        return load_detector(Path(folder), (base or MetaModel.from_pretrained()).base)
+        return load_detector(Path(folder), base)
