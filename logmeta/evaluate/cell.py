@@ -1,14 +1,19 @@
-"""One draw of one set under one condition: every method is shown the same support and judged on the same units."""
+"""One draw of one set under one condition: every method is shown the same support and judged on the same units.
+
+What was read once serves every cell that shows the same lines: conditions that differ in labels alone, and base
+models that differ in their scorer alone.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
 import numpy as np
+import torch
 
 from logmeta.calibrate import AlarmLevel, Calibration
 from logmeta.detector import Detector
@@ -31,9 +36,10 @@ from logmeta.evaluate.ours import Reading, line_verdicts, read, window_verdicts
 from logmeta.evaluate.results import OURS, Condition, Granularity, Kind
 from logmeta.evaluate.units import Batch
 from logmeta.evaluate.verdicts import Verdicts, alarm_starts
+from logmeta.evidence import Encoders
 from logmeta.meta.base import BaseModel
-from logmeta.meta.support import prepare
-from logmeta.onboarding import Asked, wrong_lines
+from logmeta.meta.support import Support, prepare
+from logmeta.onboarding import Asked, calibrated, wrong_lines
 from logmeta.records import AlarmBudget, LogRecord
 from logmeta.window import FloatArray, IntArray
 from logmeta.windows import Window
@@ -54,13 +60,77 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Sight:
+    """What our detector sees of a draw through one base model's encoders, and the seconds that took."""
+
+    encoders: Encoders
+    support: Support
+    test: Reading
+    control: Reading | None
+    prepare_s: float
+    read_s: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The lines of a draw, read once per reader: the support, what is judged, and control runs where there are some.
+
+    `window` is what the baselines' windows are; ours scores lines in their context, or whole sessions.
+    """
+
+    support: list[LogRecord]
+    test: list[LogRecord]
+    control: list[LogRecord]
+    window: Window
+    keyword: str | None
+    sights: list[Sight] = field(default_factory=list)
+
+    @staticmethod
+    def of(draw: Draw, condition: Condition) -> Shown:
+        data = draw.data
+        window = WHOLE_SESSIONS if data.unit == "session" else Window.parse(condition.window)
+        return Shown(draw.support_records(), records(data.test), records(data.control), window, data.keyword)
+
+    @cached_property
+    def windows(self) -> SupportWindows:
+        """The support as baselines read it, without labelled anomalies."""
+        return read_support(self.support, self.window, keyword=self.keyword)
+
+    @cached_property
+    def batch(self) -> Batch:
+        """The test part as baselines read it."""
+        return self.windows.reader.read(self.test)
+
+    def through(self, base: BaseModel) -> Sight:
+        """The lines as our detector reads them with a base model's encoders; its scorer does not matter."""
+        for sight in self.sights:
+            if _alike(sight.encoders, base.encoders):
+                return sight
+        self.sights.append(self._look(base))
+        return self.sights[-1]
+
+    def _look(self, base: BaseModel) -> Sight:
+        started = time.process_time()
+        support = prepare(base.encoders, self.support)
+        prepare_s = time.process_time() - started
+        detector = calibrated(base, support, base.params, Asked("any", AlarmBudget(), None, Window(), 0), trusted=False)
+        test = read(detector, self.test)
+        control = read(detector, self.control) if self.control else None
+        return Sight(base.encoders, support, test, control, prepare_s, time.process_time() - started - prepare_s)
+
+
+@dataclass(frozen=True)
 class Cell:
-    """A draw under a condition; `full` is the set before any of its anomalies were set aside."""
+    """A draw under a condition; `full` is the set before any of its anomalies were set aside.
+
+    `given` is what was shown already, where a cell before this one showed the same lines.
+    """
 
     full: LabelledSet
     draw: Draw
     condition: Condition
     seed: int
+    given: Shown | None = None
 
     def run(self, methods: Sequence[str], bases: dict[str, BaseModel]) -> Iterator[Outcome]:
         """Outcomes of the methods, ours and ablations by the base models that they need.
@@ -87,31 +157,22 @@ class Cell:
         return self.data.unit == "session"
 
     @cached_property
-    def support(self) -> list[LogRecord]:
-        return self.draw.support_records()
-
-    @cached_property
-    def test(self) -> list[LogRecord]:
-        return records(self.data.test)
-
-    @cached_property
-    def control(self) -> list[LogRecord]:
-        return records(self.data.control)
-
-    @cached_property
-    def window(self) -> Window:
-        """What the baselines' windows are; ours scores lines in their context, or whole sessions."""
-        return WHOLE_SESSIONS if self._sessions else Window.parse(self.condition.window)
-
-    @cached_property
-    def windows(self) -> SupportWindows:
-        """The support as baselines read it."""
-        return read_support(self.support, self.window, anomalies=self.draw.anomaly_records(), keyword=self.data.keyword)
+    def shown(self) -> Shown:
+        """The draw's lines."""
+        return self.given or Shown.of(self.draw, self.condition)
 
     @cached_property
     def batch(self) -> Batch:
         """The test part as baselines read it."""
-        return self.windows.reader.read(self.test)
+        return self.shown.batch
+
+    @cached_property
+    def windows(self) -> SupportWindows:
+        """The support as baselines read it; labelled anomalies are read behind the test part, by the same reader."""
+        anomalies, reader = self.draw.anomaly_records(), self.shown.windows.reader
+        if not anomalies or not len(self.batch):
+            return self.shown.windows
+        return replace(self.shown.windows, anomalies=reader.read(anomalies))
 
     @cached_property
     def contents(self) -> IntArray:
@@ -125,7 +186,7 @@ class Cell:
     @cached_property
     def streams(self) -> list[str | None]:
         """Names of the test sessions, in the order of the batch's windows."""
-        return [self.test[int(self.batch.members[start])].stream for start in self.batch.indptr[:-1]]
+        return [self.shown.test[int(self.batch.members[start])].stream for start in self.batch.indptr[:-1]]
 
     @cached_property
     def judge(self) -> LineJudge:
@@ -135,39 +196,34 @@ class Cell:
         )
 
     def _ours(self, methods: Sequence[str], base: BaseModel) -> Iterator[Outcome]:
+        sight = self.shown.through(base)
+        before = sight.support.tree.snapshot()
         started = time.process_time()
-        lesson = self._lesson(base)
-        before = lesson.support.tree.snapshot()
+        lesson = self._lesson(base, sight.support)
         first = shipped(lesson)
-        fit_s = time.process_time() - started
-        reading = read(first, self.test)
-        control = read(first, self.control) if self.control else None
-        read_s = time.process_time() - started - fit_s
+        fit_s = sight.prepare_s + time.process_time() - started
         for method in methods:
             started = time.process_time()
             onboard = shipped if method == OURS else ABLATIONS[method].onboard
             detector = first if onboard is shipped else onboard(lesson)
-            figures = self._of_detector(detector, reading, control)
-            score_s = read_s + time.process_time() - started
+            figures = self._of_detector(detector, sight)
+            score_s = sight.read_s + time.process_time() - started
             kind: Kind = "ours" if method == OURS else "ablation"
             for granularity, found in figures.items():
                 yield Outcome(method, kind, granularity, found, fit_s, score_s)
-        check_frozen(lesson.support.tree, before, len(self.support), self.data.name)
+        check_frozen(sight.support.tree, before, len(self.shown.support), self.data.name)
 
-    def _lesson(self, base: BaseModel) -> Lesson:
+    def _lesson(self, base: BaseModel, support: Support) -> Lesson:
         window = WHOLE_SESSIONS if self._sessions else Window()
-        support = prepare(base.encoders, self.support)
         anomalies = [record.text for record in self.draw.anomaly_records()]
         wrong = wrong_lines(base, support, anomalies, seed=self.seed)
         return Lesson(base, support, wrong, Asked(self.data.name, AlarmBudget(), None, window, self.seed))
 
-    def _of_detector(
-        self, detector: Detector, reading: Reading, control: Reading | None
-    ) -> Mapping[Granularity, Figures]:
+    def _of_detector(self, detector: Detector, sight: Sight) -> Mapping[Granularity, Figures]:
         if not self._sessions:
-            return self.judge.figures(line_verdicts(detector, reading))
-        streams, verdicts = window_verdicts(detector, reading)
-        beside = window_verdicts(detector, control)[1] if control else None
+            return self.judge.figures(line_verdicts(detector, sight.test))
+        streams, verdicts = window_verdicts(detector, sight.test)
+        beside = window_verdicts(detector, sight.control)[1] if sight.control else None
         place = {stream: i for i, stream in enumerate(streams)}
         ordered = verdicts.take(np.array([place[stream] for stream in self.streams]))
         return {"session": session_figures(self.data, (self.streams, ordered), beside, self.contents)}
@@ -187,13 +243,13 @@ class Cell:
         if not self._sessions:
             at_line = found.take(self.batch.unit_of_line)
             return self.judge.figures(
-                replace(at_line, alarm=alarm_starts(at_line.alarm, [r.stream for r in self.test]))
+                replace(at_line, alarm=alarm_starts(at_line.alarm, [r.stream for r in self.shown.test]))
             )
-        beside = self._control_of(fitted, calibration) if self.control else None
+        beside = self._control_of(fitted, calibration) if self.shown.control else None
         return {"session": session_figures(self.data, (self.streams, found), beside, self.contents)}
 
     def _control_of(self, fitted: Fitted, calibration: Calibration) -> Verdicts:
-        raw = fitted.scores(self.windows.reader.read(self.control))
+        raw = fitted.scores(self.windows.reader.read(self.shown.control))
         return Verdicts.of(raw, calibration, self._level(calibration))
 
     def _level(self, calibration: Calibration) -> float:
@@ -202,6 +258,20 @@ class Cell:
         span = float(np.nanmax(seconds) - np.nanmin(seconds)) if np.isfinite(seconds).any() else 0.0
         rate = len(self.windows.ordinary) / span if span > 0 else None
         return AlarmLevel.of(AlarmBudget(), calibration, rate).level
+
+
+def _alike(one: Encoders, other: Encoders) -> bool:
+    """Whether two base models see the same in a line: equal severity head, sequence model and text vectors."""
+    if one is other:
+        return True
+    mine, theirs = one.sequence.state_dict(), other.sequence.state_dict()
+    equal = mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
+    probe = ["connection to <*> refused"]
+    return (
+        equal
+        and np.array_equal(one.severity, other.severity)
+        and np.array_equal(one.text.vectors(probe), other.text.vectors(probe))
+    )
 
 
 def _counted(numbers: IntArray) -> Hashable:

@@ -18,11 +18,11 @@ _FIRST_DRAW: Final = 0
 _PLOTTED: Final = (0, 50, 200)
 
 
-def key(task: Task, method: str, *, sha256: str, bases: str, seed: int) -> str:
-    """What makes an outcome the same: data, base models, condition, draw, method, seed."""
+def key(task: Task, method: str, *, sha256: str, model: str, seed: int) -> str:
+    """What makes an outcome the same: data, what of our models it rests on, condition, draw, method, seed."""
     c = task.condition
     cell = (c.k, c.window, c.contamination, c.labels, c.reserved)
-    return "|".join(map(str, (task.set, sha256, bases, *cell, task.draw, method, seed)))
+    return "|".join(map(str, (task.set, sha256, model, *cell, task.draw, method, seed)))
 
 
 def entry(of: str, task: Task, outcome: Outcome) -> Entry:

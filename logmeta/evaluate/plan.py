@@ -44,6 +44,12 @@ class Task:
     draw: int
     methods: tuple[str, ...]
 
+    @property
+    def lines(self) -> tuple[str, int, int, str, float]:
+        """Tasks for which this is equal show methods the same ordinary lines, and have the same lines to judge."""
+        c = self.condition
+        return self.set, self.draw, c.k, c.window, c.contamination
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -89,15 +95,18 @@ class Shape:
 
 
 def tasks(choice: Choice, shapes: Mapping[str, Shape]) -> list[Task]:
-    """Every task, in rounds of ten main draws and one draw of each sweep, so that whatever is finished is balanced."""
+    """Every task, in rounds of ten main draws and one draw of each sweep, so that whatever is finished is balanced.
+
+    In a round, those that show the same lines stand together.
+    """
     staged = [
-        (_round(stage, draw), stage, draw, i, Task(name, condition, draw, wanted))
+        (_round(stage, draw), draw, i, condition.k, condition.contamination, stage, Task(name, condition, draw, wanted))
         for i, name in enumerate(choice.sets)
         for stage, (condition, methods, draws) in enumerate(_conditions(choice, name, shapes[name]))
         if (wanted := tuple(m for m in methods if not choice.methods or m in choice.methods))
         for draw in range(draws)
     ]
-    return [task for *_, task in sorted(staged, key=lambda item: item[:4])]
+    return [task for *_, task in sorted(staged, key=lambda item: item[:-1])]
 
 
 def _round(stage: int, draw: int) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
-from itertools import islice
+from itertools import groupby, islice
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -22,14 +22,14 @@ from logmeta.evaluate import datasets
 from logmeta.evaluate.ablations import ABLATIONS
 from logmeta.evaluate.baselines import BASELINES, why_not
 from logmeta.evaluate.bases import MAIN, VARIANTS, base_folder, folds, read_record, train_bases
-from logmeta.evaluate.cell import Cell
+from logmeta.evaluate.cell import Cell, Shown
 from logmeta.evaluate.draws import TooFewError, make_draw
 from logmeta.evaluate.journal import Entry, Journal, entry, key, rows
 from logmeta.evaluate.labelled import ANOMALOUS, LabelledSet
 from logmeta.evaluate.leaks import check_base, seen
 from logmeta.evaluate.plan import Choice, Shape, Task, tasks
 from logmeta.evaluate.results import Results, SetFacts
-from logmeta.meta.base import PRETRAINED, BaseModel, digest_of, load_base
+from logmeta.meta.base import PRETRAINED, BaseModel, digest_of, load_base, text_digest
 
 LIMITS: Final = {  # what one core reads in a minute; the rules never look at a label
     "cinder": datasets.Limits(max_runs=30),
@@ -124,25 +124,33 @@ class Done:
     skipped: str = ""
 
 
-def _outcomes(todo: Sequence[tuple[Task, dict[str, str]]], setup: Setup) -> Iterator[Done]:
-    """Tasks with the keys of their missing methods as they end, a few in flight; the first error ends it."""
+Missing = tuple[Task, dict[str, str]]
+
+
+def _outcomes(todo: Sequence[Missing], setup: Setup) -> Iterator[Done]:
+    """Tasks with the keys of their missing methods as they end, a few in flight; the first error ends it.
+
+    Tasks that follow each other and show the same lines are run together, so that those are read once.
+    """
     console = Console(stderr=True)
     with (
         Progress(console=console, disable=not console.is_terminal, transient=True) as progress,
         ProcessPoolExecutor(setup.jobs, mp_context=get_context("spawn"), initializer=_prepare_worker) as pool,
     ):
         bar = progress.add_task("evaluating", total=len(todo))
-        waiting, running = iter(todo), set[Future[Done]]()
+        waiting = (list(together) for _, together in groupby(todo, key=lambda item: item[0].lines))
+        running = set[Future[list[Done]]]()
         try:
             while True:
-                for task, keys in islice(waiting, 2 * setup.jobs - len(running)):
-                    running.add(pool.submit(_run, task, keys, setup))
+                for together in islice(waiting, 2 * setup.jobs - len(running)):
+                    running.add(pool.submit(_run, together, setup))
                 if not running:
                     return
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in ended:
-                    progress.advance(bar)
-                    yield future.result()
+                    done = future.result()
+                    progress.advance(bar, len(done))
+                    yield from done
         except BaseException:  # Ctrl-C too: what is under way would go on for minutes
             pool.shutdown(wait=False, cancel_futures=True)
             for process in active_children():
@@ -165,25 +173,37 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run(task: Task, keys: dict[str, str], setup: Setup) -> Done:
-    """The methods that `keys` names, in a worker process."""
-    data = _load(task.set, setup.data)
-    variants = {MAIN, *map(_variant, keys)}
-    bases = {name: _base(folder) for name, folder in _bases_of(task.set, setup).items() if name in variants}
-    try:
-        draw = make_draw(data, task.condition, task.draw, seed=setup.seed)
-        outcomes = list(Cell(data, draw, task.condition, setup.seed).run(list(keys), bases))
-    except TooFewError as error:
-        return Done(task, skipped=str(error))
-    return Done(task, tuple(entry(keys[o.method], task, o) for o in outcomes))
+def _run(together: Sequence[Missing], setup: Setup) -> list[Done]:
+    """The methods that the keys name, in a worker process; all tasks show the same lines."""
+    shown: Shown | None = None
+    done = []
+    for task, keys in together:
+        data = _load(task.set, setup.data)
+        variants = {MAIN, *map(_variant, keys)}
+        bases = {name: _base(folder) for name, folder in _bases_of(task.set, setup).items() if name in variants}
+        try:
+            draw = make_draw(data, task.condition, task.draw, seed=setup.seed)
+            shown = shown or Shown.of(draw, task.condition)
+            outcomes = list(Cell(data, draw, task.condition, setup.seed, shown).run(list(keys), bases))
+        except TooFewError as error:
+            done.append(Done(task, skipped=str(error)))
+            continue
+        done.append(Done(task, tuple(entry(keys[o.method], task, o) for o in outcomes)))
+    return done
 
 
 def _keys(task: Task, setup: Setup) -> dict[str, str]:
     """The journal's key of each method that can be run."""
     sha256 = _load(task.set, setup.data).sha256
-    digests = {name: _digest(folder) for name, folder in _bases_of(task.set, setup).items()}
-    runnable = [m for m in task.methods if _variant(m) in digests and _can(m, task)]
-    return {m: key(task, m, sha256=sha256, bases=digests[_variant(m)], seed=setup.seed) for m in runnable}
+    bases = _bases_of(task.set, setup)
+    runnable = [m for m in task.methods if _variant(m) in bases and _can(m, task)]
+    return {m: key(task, m, sha256=sha256, model=_model(m, bases), seed=setup.seed) for m in runnable}
+
+
+def _model(method: str, bases: Mapping[str, Path]) -> str:
+    """What of ours an outcome rests on: a base model, or its text encoder alone for a baseline."""
+    folder = bases[_variant(method)]
+    return _text_digest(folder) if method in BASELINES else _digest(folder)
 
 
 def _can(method: str, task: Task) -> bool:
@@ -207,6 +227,11 @@ def _base(folder: Path) -> BaseModel:
 @cache
 def _digest(folder: Path) -> str:
     return digest_of(folder)
+
+
+@cache
+def _text_digest(folder: Path) -> str:
+    return text_digest(folder)
 
 
 @cache

@@ -109,14 +109,24 @@ def digest_of(folder: Path) -> str:
     return hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()[:16]
 
 
+def text_digest(folder: Path) -> str:
+    """Which weights the text encoder of a base model's folder has."""
+    weights = sorted(_encoder_of(folder).glob("*.safetensors"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest()[:16]
+
+
+def _encoder_of(folder: Path) -> Path:
+    """The folder's own text encoder, or the shipped one."""
+    return folder / "encoder" if (folder / "encoder").is_dir() else PRETRAINED / "encoder"
+
+
 def _assemble(
     root: Path, about: dict[str, Any], tensors: dict[str, torch.Tensor], foreign: tuple[str, ...]
 ) -> BaseModel:
     kind = BagModel if about.get("sequence") == "bag" else SequenceModel
     sequence = kind(int(about["dimension"]))
     sequence.load_state_dict({k[9:]: v for k, v in tensors.items() if k.startswith("sequence.")})
-    encoder = root / "encoder" if (root / "encoder").is_dir() else PRETRAINED / "encoder"
-    text = TemplateVectors(TextEncoder.from_pretrained(encoder), capacity=VECTOR_CACHE)
+    text = TemplateVectors(TextEncoder.from_pretrained(_encoder_of(root)), capacity=VECTOR_CACHE)
     return BaseModel(
         name=str(about["name"]),
         digest=digest_of(root),
