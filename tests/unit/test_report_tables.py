@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -413,13 +414,31 @@ def test_links_to_plots_start_at_the_page():
     assert sources.command == "logmeta report docs/results/eval.json --out docs/benchmarks.md --plots docs/plots"
 
 
+def stands_in(table: Table, text: str) -> bool:
+    title = escape(table.title) if table.folded else words(table.title)
+    return f"{title}\n" in text or f"{title}</summary>" in text
+
+
 def test_deep_tables_wait_for_a_full_page(written):
     asked = Sources(written / "eval.json")
     page, _ = built(asked)
     tables = [b for section in page.sections for b in section.blocks if isinstance(b, Table) and b.deep]
+    short = markdown_of(page, asked)["page.md"]
+    full = markdown_of(page, Sources(written / "eval.json", full=True))["page.md"]
     assert tables
-    assert all(table.title not in markdown_of(page, asked) for table in tables)
-    assert markdown_of(page, Sources(written / "eval.json", full=True)).count("<details>") > len(tables)
+    assert not any(stands_in(table, short) for table in tables)
+    assert all(stands_in(table, full) for table in tables)
+
+
+def test_what_is_too_long_for_the_page_has_a_file_of_its_own(written):
+    asked = Sources(written / "eval.json", out=written / "page.md")
+    page, _ = built(asked)
+    texts = markdown_of(page, asked)
+    tables = [b for s in page.sections if s.apart for b in s.blocks if isinstance(b, Table) and not b.deep]
+    assert list(texts) == ["page.md", "page-by-set.md"]
+    assert tables
+    assert all(stands_in(table, texts["page-by-set.md"]) for table in tables)
+    assert not any(stands_in(table, texts["page.md"]) for table in tables)
 
 
 def test_without_matplotlib_plots_name_the_extra(written, monkeypatch):

@@ -38,6 +38,12 @@ class Sources:
         return shlex.join(["logmeta", "report", self.results.as_posix(), *options, *["--full"] * self.full])
 
     @property
+    def names(self) -> tuple[str, str]:
+        """File names of the Markdown page, and of the one with what is too long for it."""
+        out = self.out or Path("page.md")
+        return out.name, f"{out.stem}-by-set{out.suffix}"
+
+    @property
     def plots_from_page(self) -> str | None:
         """The folder of the plots as the Markdown page links to it."""
         if self.plots is None:
@@ -60,16 +66,16 @@ def report(
     sources = Sources(results, throughput, memory, out, plots, full)
     page, drawings = built(sources)
     drawn = svgs(drawings) if html or plots else {}
-    text = markdown_of(page, sources)
-    if out:
-        write(out, text)
+    for name, text in markdown_of(page, sources).items():
+        if out:
+            write(out.with_name(name), text)
+        else:
+            typer.echo(text, nl=False)
     if plots:
         for name, svg in drawn.items():
             write(plots / f"{name}.svg", svg)
     if html:
         _write_html(html, page, drawn)
-    if not out:
-        typer.echo(text, nl=False)
 
 
 def _write_html(path: Path, page: Page, drawn: dict[str, str]) -> None:
@@ -90,11 +96,14 @@ def built(sources: Sources) -> tuple[Page, list[Drawing]]:
     return page, shown
 
 
-def markdown_of(page: Page, sources: Sources) -> str:
-    """The page as Markdown."""
-    from logmeta.evaluate.tables.markdown import markdown
+def markdown_of(page: Page, sources: Sources) -> dict[str, str]:
+    """The page as Markdown by file name; one file unless it is written to a folder and has sections apart."""
+    from logmeta.evaluate.tables.markdown import markdown, parted
 
-    return markdown(page, plots=sources.plots_from_page, full=sources.full)
+    name, aside = sources.names
+    main, apart = parted(page, beside=aside) if sources.out else (page, None)
+    pages = {name: main} | ({aside: apart} if apart else {})
+    return {n: markdown(p, plots=sources.plots_from_page, full=sources.full) for n, p in pages.items()}
 
 
 def _more(sources: Sources) -> list[Section]:

@@ -51,7 +51,7 @@ def page_of(board: Board, *, command: str, plots: Iterable[Plot] = (), more: Ite
         Section("What each part is worth", tuple(ablation_tables(board))),
         Section("Incidents, every method", _rivals(board)),
         Section("Incidents with other numbers of lines", _live(board, headline=False)),
-        Section("Every figure, set by set", _long(board)),
+        Section("Every figure, set by set", _long(board), apart=True),
         Section("Data", (data_table(board),)),
         Section("Skipped", (skipped(board),)),
         *more,

@@ -93,10 +93,11 @@ Block = Text | Bullets | Command | Table | Plot
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and what stands below it; in Markdown, one that is `apart` has a file of its own."""
 
     title: str
     blocks: tuple[Block, ...]
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,15 @@ def markdown(page: Page, *, plots: str | None, full: bool = False) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def parted(page: Page, *, beside: str) -> tuple[Page, Page | None]:
+    """The page without the sections that are apart, which say in the file `beside` what they have, and those."""
+    there = say("In ", Code(beside), ".")
+    apart = tuple(section for section in page.sections if section.apart)
+    kept = tuple(Section(s.title, (there,)) if s.apart else s for s in page.sections)
+    title = f"{page.title}: {apart[0].title.lower()}" if apart else ""
+    return replace(page, sections=kept), replace(page, title=title, sections=apart) if apart else None
+
+
 def _shallow(page: Page) -> Page:
     return replace(page, sections=tuple(_without_deep(section) for section in page.sections))
 

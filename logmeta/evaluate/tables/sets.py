@@ -50,7 +50,13 @@ def _matrix(board: Board, condition: Condition, metric: Metric) -> Table | None:
         with_best(rows),
         notes=(LEGEND, _mean_note(len(counted), len(sets)), draws_note(rows_at(board, sets, [condition]))),
         command=rerun(board, sets[0], methods[-1], condition),
+        deep=is_side(condition),
     )
+
+
+def is_side(condition: Condition) -> bool:
+    """Whether it judges windows of lines whose single lines are judged too: a second view, not the main one."""
+    return condition.granularity == "window"
 
 
 def draws_note(rows: Iterable[Row]) -> Text:

@@ -14,6 +14,7 @@ from logmeta.evaluate.tables.sets import (
     LEGEND,
     NOTHING,
     draws_note,
+    is_side,
     mark,
     mean_cell,
     mean_lead,
@@ -110,6 +111,7 @@ def _table(board: Board, sweep: Sweep, metric: Metric) -> Table | None:
             draws_note(rows_at(board, sets, sweep.conditions())),
         ),
         command=rerun(board, sets[0], methods[-1], sweep.at(sweep.steps[0]), **{sweep.axis: steps}),
+        deep=is_side(sweep.base) or metric is AUROC,
     )
 
 
@@ -135,6 +137,7 @@ def _ablations(board: Board, condition: Condition) -> Table | None:
             LEGEND,
         ),
         command=rerun(board, places[0][0], parts[0], condition),
+        deep=is_side(condition),
     )
 
 

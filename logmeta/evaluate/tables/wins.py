@@ -11,7 +11,7 @@ from logmeta.evaluate.tables.board import Board
 from logmeta.evaluate.tables.bootstrap import Interval, mean
 from logmeta.evaluate.tables.document import Cell, Table, plain, say
 from logmeta.evaluate.tables.glossary import COMPARED, HEADLINE, Metric
-from logmeta.evaluate.tables.sets import LEGEND, briefly, cell, mark, number, rerun, tagged
+from logmeta.evaluate.tables.sets import LEGEND, briefly, cell, is_side, mark, number, rerun, tagged
 
 _SAME: Final = 1e-9
 
@@ -47,7 +47,7 @@ def win_tables(board: Board) -> list[Table]:
 
     The main conditions stand in tables of their own; those of the rest are deep.
     """
-    main = board.headline()
+    main = [c for c in board.headline() if not is_side(c)]
     rest = [c for c in board.conditions() if c not in main]
     return [
         _table(board, metric, wins, deep)
