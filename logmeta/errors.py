@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 
 class LogmetaError(Exception):
     """Something a person can act on; its message says what came, what was needed and the way out."""
@@ -34,6 +36,11 @@ class CalibrationError(LogmetaError):
             f"calibration needs finite scores only, got {finite} finite of {total}; "
             f"onboard the source again with more lines"
         )
+        self.counts = {"total": total, "finite": finite}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Worker processes send it to the one that asked."""
+        return partial(type(self), **self.counts), ()
 
 
 class ArtifactError(LogmetaError):

@@ -17,12 +17,12 @@ from typing import Final
 from rich.console import Console
 from rich.progress import Progress
 
-from logmeta.errors import InputError
+from logmeta.errors import CalibrationError, InputError
 from logmeta.evaluate import datasets
 from logmeta.evaluate.ablations import ABLATIONS
 from logmeta.evaluate.baselines import BASELINES, why_not
 from logmeta.evaluate.bases import MAIN, VARIANTS, base_folder, folds, read_record, train_bases
-from logmeta.evaluate.cell import Cell, Shown
+from logmeta.evaluate.cell import Cell, Outcome, Shown
 from logmeta.evaluate.draws import TooFewError, make_draw
 from logmeta.evaluate.journal import Entry, Journal, entry, key, rows
 from logmeta.evaluate.labelled import ANOMALOUS, LabelledSet
@@ -183,13 +183,24 @@ def _run(together: Sequence[Missing], setup: Setup) -> list[Done]:
         bases = {name: _base(folder) for name, folder in _bases_of(task.set, setup).items() if name in variants}
         try:
             draw = make_draw(data, task.condition, task.draw, seed=setup.seed)
-            shown = shown or Shown.of(draw, task.condition)
-            outcomes = list(Cell(data, draw, task.condition, setup.seed, shown).run(list(keys), bases))
         except TooFewError as error:
             done.append(Done(task, skipped=str(error)))
             continue
-        done.append(Done(task, tuple(entry(keys[o.method], task, o) for o in outcomes)))
+        shown = shown or Shown.of(draw, task.condition)
+        outcomes, refusal = _outcomes_of(Cell(data, draw, task.condition, setup.seed, shown), list(keys), bases)
+        done.append(Done(task, tuple(entry(keys[o.method], task, o) for o in outcomes), refusal))
     return done
+
+
+def _outcomes_of(cell: Cell, methods: list[str], bases: dict[str, BaseModel]) -> tuple[list[Outcome], str]:
+    """What the methods reached, and why ours did not onboard where it refused: 20 lines may hold too few records."""
+    theirs = [m for m in methods if m in BASELINES]
+    outcomes, refusal = list(cell.run(theirs, bases)), ""
+    try:
+        outcomes += cell.run([m for m in methods if m not in BASELINES], bases)
+    except CalibrationError as error:
+        refusal = f"draw {cell.draw.number}: logmeta refused: {error}"
+    return outcomes, refusal
 
 
 def _keys(task: Task, setup: Setup) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -143,3 +144,8 @@ def test_scores_far_below_every_calibration_score_still_keep_their_order():
     close = Calibration.fit(np.random.default_rng(0).normal(0, 0.02, 93))
     scores = score_of(close.surprise(np.array([-12.0, -11.0, -10.0])), 1e-4)
     assert 0 < scores[0] < scores[1] < scores[2]
+
+
+def test_the_error_of_an_empty_calibration_survives_the_way_from_a_worker_process():
+    error = CalibrationError(total=3, finite=1)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301  # our own bytes

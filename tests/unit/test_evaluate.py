@@ -9,17 +9,18 @@ import numpy as np
 import orjson
 import pytest
 
-from logmeta.errors import InputError, UsageError
+from logmeta.errors import CalibrationError, InputError, UsageError
 from logmeta.evaluate import datasets
 from logmeta.evaluate.ablations import ABLATIONS, Lesson, prototypes, ridge, shipped, untrained_sum
 from logmeta.evaluate.bases import brought, folds
-from logmeta.evaluate.cell import Cell
+from logmeta.evaluate.cell import Cell, Shown
 from logmeta.evaluate.draws import make_draw
 from logmeta.evaluate.journal import Journal, rows
 from logmeta.evaluate.labelled import DataCard, LabelledLine, LabelledSet
 from logmeta.evaluate.ours import line_verdicts, read, window_verdicts
 from logmeta.evaluate.plan import SHOTS, Choice, Shape, tasks
 from logmeta.evaluate.results import OURS, Condition, Results
+from logmeta.evaluate.run import _outcomes_of
 from logmeta.meta.adapt import InnerLoop, adapt, fast_weights
 from logmeta.meta.scorer import initial_params
 from logmeta.meta.support import prepare
@@ -160,6 +161,18 @@ def test_sessions_that_stop_early_are_ranked_first_by_us_and_by_count_vectors(se
     assert found[OURS]["auroc_control"] == pytest.approx(1.0)
     assert found["count 1-NN"]["auroc"] == pytest.approx(1.0)
     assert found["error keyword"]["auroc"] == pytest.approx(0.5)
+
+
+def test_where_ours_refuses_to_onboard_the_baselines_are_judged_all_the_same(sessions, base, monkeypatch):
+    def refuse(self, base):
+        raise CalibrationError(total=0, finite=0)
+
+    monkeypatch.setattr(Shown, "through", refuse)
+    condition = Condition(20, "session", "session")
+    cell = Cell(sessions, make_draw(sessions, condition, 0), condition, 0)
+    outcomes, refusal = _outcomes_of(cell, [OURS, "count 1-NN"], {"maml": base.base})
+    assert [o.method for o in outcomes] == ["count 1-NN"]
+    assert refusal.startswith("draw 0: logmeta refused: calibration needs")
 
 
 def test_a_journal_cut_off_in_the_middle_of_a_line_goes_on_behind_it(tmp_path):
