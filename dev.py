@@ -42,7 +42,7 @@ def install_uv() -> None:
     """uv, in a folder of its own below the clone."""
     if UV.exists():
         return
-    print("setting up (first run only; torch is large) ...", file=sys.stderr, flush=True)
+    print("setting up (first run only) ...", file=sys.stderr, flush=True)
     venv.create(TOOLS, with_pip=True)
     call(str(TOOLS / "bin" / "python"), "-m", "pip", "install", "--quiet", "uv")
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import orjson
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 
 from logmeta.calibrate import Calibration
 from logmeta.detector import Detector, MetaModel
@@ -75,7 +75,7 @@ def _swap(beside: Path, folder: Path) -> None:
 
 
 def _write(detector: Detector, folder: Path) -> None:
-    save_file({k: v.contiguous() for k, v in detector.params.items()}, folder / "weights.safetensors")
+    save_file({k: np.ascontiguousarray(v) for k, v in detector.params.items()}, folder / "weights.safetensors")
     templates = {"templates": detector.templates, "tree": detector.tree.snapshot(), **_context_data(detector.context)}
     if detector.windows is not None:
         templates["window_pairs"] = detector.windows.support.pairs
@@ -87,7 +87,7 @@ def _write(detector: Detector, folder: Path) -> None:
     (folder / MANIFEST).write_bytes(orjson.dumps(_manifest(detector, folder), option=orjson.OPT_INDENT_2) + b"\n")
 
 
-def _arrays(detector: Detector) -> dict[str, torch.Tensor]:
+def _arrays(detector: Detector) -> dict[str, npt.NDArray[Any]]:
     reference = detector.reference
     bank = detector.context.bank
     arrays = {
@@ -102,7 +102,7 @@ def _arrays(detector: Detector) -> dict[str, torch.Tensor]:
     if detector.windows is not None:
         support = detector.windows.support
         arrays |= {"window.counts": support.counts, "window.edges": support.edges, "window.shape": support.shape}
-    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
 def _context_data(context: Context) -> dict[str, object]:
@@ -218,7 +218,7 @@ def _verify(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detector:
     data = orjson.loads((folder / "templates.json").read_bytes())
-    arrays = {k: v.numpy() for k, v in load_file(folder / "calibration.safetensors").items()}
+    arrays = load_file(folder / "calibration.safetensors")
     return Detector(
         base=base,
         source=manifest["source"],

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 
 from logmeta.calibrate import AlarmLevel, Calibration
 from logmeta.closing import WindowScorer
@@ -180,11 +179,7 @@ class Detector:
         Raises:
             ScoreError: a score is not finite.
         """
-        if self.trusted:
-            with torch.inference_mode():
-                raw = np.asarray(net_scores(self.params, self.base.standardised(x)).numpy(), dtype=np.float32)
-        else:
-            raw = base_scores(x)
+        raw = net_scores(self.params, self.base.standardised(x)) if self.trusted else base_scores(x)
         if not np.isfinite(raw).all():
             raise ScoreError(f"detector {self.source!r} gave a score that is no number; onboard the source again")
         return raw

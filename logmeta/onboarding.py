@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 
 from logmeta.calibrate import Calibration
 from logmeta.detector import Detector
@@ -81,7 +80,7 @@ def adapted(base: BaseModel, support: Support, wrong: FloatArray) -> tuple[Param
     ordinary, _ = support.split()
     bad, good = base.standardised(wrong), base.standardised(ordinary)
     params = fast_weights(base.params, bad, good, base.inner)
-    plain = (torch.from_numpy(base_scores(wrong)), torch.from_numpy(base_scores(ordinary)))
+    plain = (base_scores(wrong), base_scores(ordinary))
     return params, ranks_no_worse(params, bad, good, plain)
 
 

@@ -1,4 +1,4 @@
-"""Events in their order: a small causal transformer over template vectors.
+"""Events in their order: what a small causal transformer says of them (the network itself: `meta.sequence_net`).
 
 One pass over a stream gives, per line, how surprising its template is after the lines before it (in nats) and an
 embedding of the line in its context. Attention is banded, so a line's result depends on the `HISTORY` events before
@@ -11,12 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from logmeta.window import FloatArray, IntArray
 
@@ -26,95 +23,23 @@ HISTORY: Final = BAND * LAYERS
 _PADDED_LINES: Final = 4_096
 
 
-class _Block(nn.Module):
-    """Pre-norm causal banded attention with a learned bias per head and distance, then a feed-forward net.
+class Reads(Protocol):
+    """A network over streams, as a graph or as whatever stands in for one."""
 
-    Works on blocks of BAND lines: a line sees its own block and the one before, cut to the BAND lines that end in it.
-    """
+    def __call__(self, *, vectors: FloatArray, pauses: FloatArray) -> tuple[FloatArray, ...]:
+        """Contextual embeddings (batch, length, width) and guesses of the next vector (batch, length, dimension).
 
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
-        self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
-        self.distance = nn.Parameter(torch.zeros(heads, BAND))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x has shape (batch, length, width), length a multiple of BAND."""
-        batch, length, width = x.shape
-        blocks = (batch, length // BAND, BAND, 3, self.heads, width // self.heads)
-        q, k, v = self.qkv(self.norm1(x)).view(blocks).permute(3, 0, 4, 1, 2, 5)
-        weights = (q @ _with_previous(k).transpose(-1, -2)) / (width / self.heads) ** 0.5 + self._bias(blocks[1])
-        mixed = (weights.softmax(-1) @ _with_previous(v)).permute(0, 2, 3, 1, 4).reshape(batch, length, width)
-        x = x + self.out(mixed)
-        widened: Tensor = self.down(F.gelu(self.up(self.norm2(x))))
-        return x + widened
-
-    def _bias(self, blocks: int) -> Tensor:
-        """Shape (heads, blocks, BAND, 2 BAND): -inf outside the band and before the first line."""
-        away = torch.arange(BAND)[:, None] + BAND - torch.arange(2 * BAND)[None, :]
-        outside = (away < 0) | (away >= BAND)
-        bias = self.distance[:, away.clamp(0, BAND - 1)].masked_fill(outside, float("-inf"))
-        bias = bias[:, None].repeat(1, blocks, 1, 1)
-        bias[:, 0, :, :BAND] = float("-inf")
-        return bias
-
-
-def _with_previous(x: Tensor) -> Tensor:
-    """Each block behind the block before it: (batch, heads, blocks, BAND, d) to (..., 2 BAND, d)."""
-    return torch.cat([F.pad(x, (0, 0, 0, 0, 1, 0))[:, :, :-1], x], dim=3)
-
-
-class SequenceModel(nn.Module):
-    """Causal transformer over (template vector, pause before the line); predicts the next template's vector."""
-
-    def __init__(self, dimension: int = 128, width: int = 64, heads: int = 4) -> None:
-        super().__init__()
-        self.enter = nn.Linear(dimension, width, bias=False)
-        self.pause = nn.Parameter(torch.zeros(width))
-        self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(LAYERS))
-        self.norm = nn.LayerNorm(width)
-        self.leave = nn.Linear(width, dimension, bias=False)
-        self.sharpness = nn.Parameter(torch.tensor(2.0))
-        self.trust = nn.Parameter(torch.tensor(1.0))
-
-    def forward(self, vectors: Tensor, pauses: Tensor) -> Tensor:
-        """Contextual embeddings, shape (batch, length, width), of `vectors` (batch, length, dimension).
-
-        `pauses` are the seconds before each line, shape (batch, length), 0 where unknown.
+        Of template vectors (batch, length, dimension) and the seconds before each line (batch, length), 0 where
+        unknown. A guess points where the next template should be; its length says how sure it is.
         """
-        length = vectors.shape[1]
-        x = self.enter(vectors) * 4.0 + torch.log1p(pauses.clamp(0, 600)).unsqueeze(-1) * self.pause
-        x = F.pad(x, (0, 0, 0, -length % BAND))
-        for block in self.blocks:
-            x = block(x)
-        return torch.as_tensor(self.norm(x))[:, :length]
-
-    def guess(self, embeddings: Tensor) -> Tensor:
-        """The vector, of length `sharpness`, that the next template should be close to."""
-        return F.normalize(self.leave(embeddings), dim=-1) * self.sharpness.exp()
-
-    def logits(self, embeddings: Tensor, candidates: Tensor, log_prior: Tensor) -> Tensor:
-        """Unnormalised log-chance that each candidate template (n, dimension) comes next."""
-        return self.guess(embeddings) @ candidates.T + self.trust * log_prior
 
 
-class BagModel(SequenceModel):
-    """The ablation: order is ignored, a line's context is the mean of the last BAND template vectors; not trained."""
+@dataclass(frozen=True, slots=True)
+class SequenceModel:
+    """The network, and how far it trusts that a source goes on as it did (a factor on log-frequencies)."""
 
-    def __init__(self, dimension: int = 128) -> None:
-        super().__init__(dimension)
-
-    def forward(self, vectors: Tensor, pauses: Tensor) -> Tensor:
-        """Running means, shape (batch, length, dimension)."""
-        total = F.pad(vectors.cumsum(1), (0, 0, BAND, 0))
-        seen = torch.arange(1, vectors.shape[1] + 1, device=vectors.device).clamp(max=BAND)
-        return (total[:, BAND:] - total[:, :-BAND]) / seen[:, None]
-
-    def guess(self, embeddings: Tensor) -> Tensor:
-        """The bag itself: what was written lately comes again."""
-        return F.normalize(embeddings, dim=-1) * self.sharpness.exp()
+    network: Reads
+    trust: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +52,7 @@ class Candidates:
 
 def nearest(embeddings: FloatArray, among: FloatArray) -> FloatArray:
     """Cosine of each embedding (n, width) to the most alike of `among` (m, width), shape (n,)."""
-    with torch.inference_mode():
-        like = torch.from_numpy(embeddings) @ torch.from_numpy(among).T
-        return np.asarray(like.max(dim=1).values.numpy())
+    return np.asarray((embeddings @ among.T).max(axis=1))
 
 
 class Stretch(NamedTuple):
@@ -149,39 +72,44 @@ def surprise(
     one. Template numbers from len(candidates) on are none of the candidates and compete with them as if they had been
     seen half a time. A stretch's first line has no past, its surprise is 0.
     """
-    with torch.inference_mode():
-        hidden = _embed(model, stretches)
-        seen = torch.from_numpy(np.concatenate([s.vectors for s in stretches])[1:])
-        guess = model.guess(hidden[:-1])
-        prior = model.trust * torch.from_numpy(candidates.log_prior)
-        others = (guess @ torch.from_numpy(candidates.vectors).T + prior).logsumexp(-1)
-        following = torch.from_numpy(np.concatenate([s.numbers for s in stretches])[1:])
-        known = following < len(prior)
-        own = (guess * seen).sum(-1) + torch.where(known, prior[following.clamp(max=len(prior) - 1)], _unseen(prior))
-        total = torch.where(known, others, torch.logaddexp(others, own))
-        nats = torch.cat([torch.zeros(1), (total - own).clamp(min=0)]).numpy()
-        nats[np.cumsum([0, *(len(s.numbers) for s in stretches[:-1])])] = 0
-        return nats, F.normalize(hidden, dim=-1).numpy()
+    hidden, guesses = _read(model.network, stretches)
+    guess, seen = guesses[:-1], np.concatenate([s.vectors for s in stretches])[1:]
+    prior = np.float32(model.trust) * candidates.log_prior
+    others = _logsumexp(guess @ candidates.vectors.T + prior)
+    following = np.concatenate([s.numbers for s in stretches])[1:]
+    known = following < len(prior)
+    own = (guess * seen).sum(-1) + np.where(known, prior[np.minimum(following, len(prior) - 1)], _unseen(prior))
+    total = np.where(known, others, np.logaddexp(others, own))
+    nats = np.concatenate([np.zeros(1), np.maximum(total - own, 0)]).astype(np.float32)
+    nats[np.cumsum([0, *(len(s.numbers) for s in stretches[:-1])])] = 0
+    return nats, hidden / np.maximum(np.linalg.norm(hidden, axis=-1, keepdims=True), 1e-12)
 
 
-def _embed(model: SequenceModel, stretches: Sequence[Stretch]) -> Tensor:
-    """Contextual embeddings of all stretches, one after the other, shape (n, width)."""
+def _logsumexp(x: FloatArray) -> FloatArray:
+    top = x.max(axis=-1, keepdims=True)
+    return np.asarray(np.log(np.exp(x - top).sum(axis=-1)) + top[..., 0])
+
+
+def _read(network: Reads, stretches: Sequence[Stretch]) -> tuple[FloatArray, FloatArray]:
+    """Contextual embeddings and guesses of all stretches, one after the other, shapes (n, width), (n, dimension)."""
     order = sorted(range(len(stretches)), key=lambda i: len(stretches[i].numbers))
-    out: dict[int, Tensor] = {}
+    out: dict[int, tuple[FloatArray, FloatArray]] = {}
     while order:
         longest = len(stretches[order[-1]].numbers)
         take = max(1, _PADDED_LINES // max(1, longest))
         members, order = order[-take:], order[:-take]
-        vectors = torch.zeros(len(members), longest, stretches[members[0]].vectors.shape[1])
-        pauses = torch.zeros(len(members), longest)
+        vectors = np.zeros((len(members), longest, stretches[members[0]].vectors.shape[1]), dtype=np.float32)
+        pauses = np.zeros((len(members), longest), dtype=np.float32)
         for row, i in enumerate(members):
             n = len(stretches[i].numbers)
-            vectors[row, :n] = torch.from_numpy(np.ascontiguousarray(stretches[i].vectors))
-            pauses[row, :n] = torch.from_numpy(stretches[i].pauses)
-        hidden = model(vectors, pauses)
-        out |= {i: hidden[row, : len(stretches[i].numbers)] for row, i in enumerate(members)}
-    return torch.cat([out[i] for i in range(len(stretches))])
+            vectors[row, :n], pauses[row, :n] = stretches[i].vectors, stretches[i].pauses
+        hidden, guesses = network(vectors=vectors, pauses=pauses)
+        for row, i in enumerate(members):
+            n = len(stretches[i].numbers)
+            out[i] = hidden[row, :n], guesses[row, :n]
+    ordered = [out[i] for i in range(len(stretches))]
+    return np.concatenate([hidden for hidden, _ in ordered]), np.concatenate([guess for _, guess in ordered])
 
 
-def _unseen(prior: Tensor) -> Tensor:
-    return prior.min() - 0.7
+def _unseen(prior: FloatArray) -> float:
+    return float(prior.min()) - 0.7

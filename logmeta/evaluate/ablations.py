@@ -11,16 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from logmeta.detector import Detector
 from logmeta.evaluate.bases import MAIN
 from logmeta.meta.base import BaseModel
-from logmeta.meta.scorer import COLUMNS, HIDDEN, WIDTH, Params, initial_params
+from logmeta.meta.outer import arrays, initial_params
+from logmeta.meta.scorer import COLUMNS, HIDDEN, WIDTH, Params
 from logmeta.meta.support import Support
 from logmeta.onboarding import Asked, adapted, calibrated
-from logmeta.window import FloatArray
+from logmeta.window import BoolArray, FloatArray
 
 _RIDGE: Final = 30.0
 
@@ -52,7 +51,7 @@ def untrained_sum(lesson: Lesson) -> Detector:
 
 def no_meta_learning(lesson: Lesson) -> Detector:
     """The same inner loop from weights that were never meta-trained."""
-    start = replace(lesson.base, params=initial_params(lesson.asked.seed))
+    start = replace(lesson.base, params=arrays(initial_params(lesson.asked.seed)))
     params, trusted = adapted(start, lesson.support, lesson.wrong)
     return lesson.detector(params, trusted=trusted)
 
@@ -69,23 +68,23 @@ def no_guard(lesson: Lesson) -> Detector:
 
 def no_smoothing(lesson: Lesson) -> Detector:
     """The line's own evidence only: the averages over its stream's recent lines are held at their usual values."""
-    return _seeing(lesson, torch.arange(WIDTH) < len(COLUMNS))
+    return _seeing(lesson, np.arange(WIDTH) < len(COLUMNS))
 
 
 def no_sequence_model(lesson: Lesson) -> Detector:
     """Without next-event surprise and contextual distance."""
     kept = [name not in ("sequence", "context") for name in COLUMNS]
-    return _seeing(lesson, torch.tensor(kept * (WIDTH // len(COLUMNS))))
+    return _seeing(lesson, np.array(kept * (WIDTH // len(COLUMNS))))
 
 
-def _seeing(lesson: Lesson, kept: Tensor) -> Detector:
+def _seeing(lesson: Lesson, kept: BoolArray) -> Detector:
     """As the product onboards, with weights that see only the features in `kept`, (WIDTH,), before and after."""
     start = replace(lesson.base, params=_masked(lesson.base.params, kept))
     params, trusted = adapted(start, lesson.support, lesson.wrong)
     return lesson.detector(_masked(params, kept), trusted=trusted)
 
 
-def _masked(params: Params, kept: Tensor) -> Params:
+def _masked(params: Params, kept: BoolArray) -> Params:
     return {**params, "linear": params["linear"] * kept, "w1": params["w1"] * kept[:, None]}
 
 
@@ -112,15 +111,15 @@ def prototypes(lesson: Lesson) -> Detector:
 
 def _sides(lesson: Lesson) -> tuple[FloatArray, FloatArray]:
     ordinary, _ = lesson.support.split()
-    good, bad = lesson.base.standardised(ordinary).numpy(), lesson.base.standardised(lesson.wrong).numpy()
+    good, bad = lesson.base.standardised(ordinary), lesson.base.standardised(lesson.wrong)
     return good, bad if len(bad) else good[:1]
 
 
 def _linear(weights: FloatArray) -> Params:
     """A scorer that is a plain weighted sum of the features, of the length that the base score's weights have."""
-    scaled = torch.from_numpy((weights / max(float(np.linalg.norm(weights)), 1e-9)).astype(np.float32))
-    nothing = {"w1": torch.zeros(WIDTH, HIDDEN), "b1": torch.zeros(HIDDEN), "w2": torch.zeros(HIDDEN)}
-    return {"linear": scaled, **nothing}
+    scaled = (weights / max(float(np.linalg.norm(weights)), 1e-9)).astype(np.float32)
+    shapes = {"w1": (WIDTH, HIDDEN), "b1": (HIDDEN,), "w2": (HIDDEN,)}
+    return {"linear": scaled} | {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import orjson
 import torch
 from safetensors.torch import load_file, save_file
 
+from logmeta.encode.text import GRAPH_FILE
 from logmeta.errors import InputError
 from logmeta.meta.base import PRETRAINED
 from logmeta.meta.options import TrainOptions
@@ -123,7 +124,8 @@ def _train(job: Job) -> None:
 
 def forget(encoder: Path, seed: int) -> None:
     """Replace an encoder's weights by random ones of the same spread; what was measured on it holds no longer."""
-    (encoder / "metrics.json").unlink(missing_ok=True)
+    for name in ("metrics.json", GRAPH_FILE):  # without a graph, the weights are run by torch
+        (encoder / name).unlink(missing_ok=True)
     generator = torch.Generator().manual_seed(seed)
     for name in ("model.safetensors", "projection.safetensors"):
         tensors = load_file(encoder / name)

@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-import torch
 
 from logmeta.calibrate import AlarmLevel, Calibration
 from logmeta.detector import Detector
@@ -264,13 +263,14 @@ def _alike(one: Encoders, other: Encoders) -> bool:
     """Whether two base models see the same in a line: equal severity head, sequence model and text vectors."""
     if one is other:
         return True
-    mine, theirs = one.sequence.state_dict(), other.sequence.state_dict()
-    equal = mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
-    probe = ["connection to <*> refused"]
+    probe = [encoders.text.vectors(["connection to <*> refused", "started"]) for encoders in (one, other)]
+    pauses = np.ones((1, 2), dtype=np.float32)
+    read = [e.sequence.network(vectors=v[None], pauses=pauses) for e, v in zip((one, other), probe, strict=True)]
     return (
-        equal
+        np.array_equal(probe[0], probe[1])
         and np.array_equal(one.severity, other.severity)
-        and np.array_equal(one.text.vectors(probe), other.text.vectors(probe))
+        and all(np.array_equal(a, b) for a, b in zip(*read, strict=True))
+        and one.sequence.trust == other.sequence.trust
     )
 
 

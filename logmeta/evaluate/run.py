@@ -39,7 +39,7 @@ LIMITS: Final = {  # what one core reads in a minute; the rules never look at a 
     "nova": datasets.Limits(max_runs=25),
     "trainticket": datasets.Limits(max_lines=30_000),
 }
-PACKAGES: Final = ("logmeta", "drain3", "numpy", "pyod", "scikit-learn", "scipy", "torch", "transformers")
+PACKAGES: Final = ("logmeta", "drain3", "numpy", "onnxruntime", "pyod", "scikit-learn", "scipy", "torch")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,63 +2,27 @@
 
 Support lines (0) against corrupted stretches of the support (1): what the source's own lines look like when foreign
 lines, bursts, reorders or blown-up numbers are put into them. With labelled anomalies their lines join the ones.
+The gradient is written out, so that onboarding needs no torch; meta-training has the same loss in `meta.outer`.
 
 Finn, Abbeel, Levine. Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks. ICML 2017.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from logmeta.meta.options import InnerLoopKind
-from logmeta.meta.scorer import Params, net_scores
+from logmeta.meta.scorer import Params, gelu, net_scores, normal_below
+from logmeta.window import FloatArray
 
 INNER_STEPS: Final = 3
 INNER_LR: Final = 0.05
-_NOISE: Final = 0.5  # the loss's bound: one wrong label cannot dominate
-
-
-def ranking_loss(positive: Tensor, negative: Tensor) -> Tensor:
-    """How far anomalous lines are from standing above the normal ones, shape (), in [0, 2).
-
-    log(1 + 5 mean exp(normal - anomalous)) per anomalous line, bounded as (1 - exp(-q l)) / q with q = 0.5 so that
-    noisy labels cannot dominate (Zhang, Sabuncu. Generalized Cross Entropy Loss. NeurIPS 2018).
-    """
-    if positive.numel() == 0 or negative.numel() == 0:
-        return (positive.sum() + negative.sum()) * 0
-    above = torch.logsumexp(negative, 0) - torch.log(torch.tensor(float(negative.numel())))
-    loss = torch.nn.functional.softplus(above - positive + 1.609)
-    return ((1 - torch.exp(-_NOISE * loss)) / _NOISE).mean()
-
-
-def adapt(
-    loss: Callable[[Params], Tensor],
-    params: Params,
-    *,
-    lr: float | Mapping[str, Tensor | float],
-    steps: int,
-    first_order: bool = False,
-) -> Params:
-    """Fast weights after `steps` gradient steps on a support set (Finn et al. 2017, algorithm 1).
-
-    `loss` maps parameters to the support loss, shape (). `lr` is one step size, or one per parameter. `params` is left
-    as it was; the result stays differentiable with respect to it, to second order unless `first_order`.
-    """
-    rates = lr if isinstance(lr, Mapping) else dict.fromkeys(params, lr)
-    for _ in range(steps):
-        grads = torch.autograd.grad(loss(params), tuple(params.values()), create_graph=not first_order)
-        params = {name: p - rates[name] * g for (name, p), g in zip(params.items(), grads, strict=True)}
-    return params
-
-
-def support_loss(corrupted: Tensor, support: Tensor) -> Callable[[Params], Tensor]:
-    """Loss of the inner loop over standardised features: corrupted (m, WIDTH) above support (n, WIDTH)."""
-    return lambda params: ranking_loss(net_scores(params, corrupted), net_scores(params, support))
+NOISE: Final = 0.5  # the loss's bound: one wrong label cannot dominate
+EXCESS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +47,56 @@ class InnerLoop:
         """The same loop with a meta-learned step size per weight."""
         return replace(self, rates=rates)
 
-    def rate_of(self, name: str) -> Tensor | float:
+    def rate_of(self, name: str) -> FloatArray | float:
         """Step size of a parameter; 0 where it is frozen."""
         if name in self.frozen:
             return 0.0
         return self.rate if self.rates is None else self.rates[name]
 
 
-def fast_weights(params: Params, corrupted: Tensor, support: Tensor, inner: InnerLoop | None = None) -> Params:
-    """The scorer adapted to one source, detached: what `onboard` stores."""
+def fast_weights(params: Params, corrupted: FloatArray, support: FloatArray, inner: InnerLoop | None = None) -> Params:
+    """The scorer adapted to one source: what `onboard` stores.
+
+    Gradient steps of the inner loop on standardised features, corrupted (m, WIDTH) above support (n, WIDTH).
+    """
     inner = inner or InnerLoop()
-    fast = {name: p.detach().clone().requires_grad_(True) for name, p in params.items()}
-    rates = {name: inner.rate_of(name) for name in params}
-    loss = support_loss(corrupted, support)
-    fast = adapt(loss, fast, lr=rates, steps=inner.steps, first_order=True)
-    return {name: p.detach() for name, p in fast.items()}
+    for _ in range(inner.steps if len(corrupted) and len(support) else 0):
+        slopes = _gradient(params, corrupted, support)
+        params = {name: np.asarray(p - inner.rate_of(name) * slopes[name], np.float32) for name, p in params.items()}
+    return params
 
 
-def ranks_no_worse(params: Params, corrupted: Tensor, support: Tensor, base: tuple[Tensor, Tensor]) -> bool:
+def _gradient(params: Params, corrupted: FloatArray, support: FloatArray) -> Params:
+    """Of the ranking loss with respect to every parameter."""
+    x = np.concatenate([corrupted, support])
+    before = x @ params["w1"] + params["b1"]
+    after = gelu(before)
+    scores = x @ params["linear"] + after @ params["w2"]
+    at_score = _gradient_at_scores(scores[: len(corrupted)], scores[len(corrupted) :])
+    density = np.exp(-0.5 * before**2) / math.sqrt(2 * math.pi)
+    inside = at_score[:, None] * params["w2"] * (normal_below(before) + before * density)
+    return {"linear": x.T @ at_score, "w1": x.T @ inside, "b1": inside.sum(axis=0), "w2": after.T @ at_score}
+
+
+def _gradient_at_scores(positive: FloatArray, negative: FloatArray) -> FloatArray:
+    """Of the loss with respect to the scores of anomalous lines, then of normal ones.
+
+    The loss is the mean of (1 - exp(-q l)) / q, q = NOISE, with l = log(1 + EXCESS mean exp(normal - anomalous)) per
+    anomalous line: bounded, so that noisy labels cannot dominate (Zhang, Sabuncu. Generalized Cross Entropy Loss.
+    NeurIPS 2018).
+    """
+    top = negative.max()
+    weights = np.exp(negative - top)
+    above = math.log(weights.mean()) + top
+    gap = above - positive + math.log(EXCESS)
+    loss = np.logaddexp(0, gap)
+    push = np.exp(-NOISE * loss) * np.exp(gap - loss) / len(positive)
+    return np.concatenate([-push, push.sum() * weights / weights.sum()])
+
+
+def ranks_no_worse(
+    params: Params, corrupted: FloatArray, support: FloatArray, base: tuple[FloatArray, FloatArray]
+) -> bool:
     """The guard: whether the adapted net puts corrupted above support at least as often as the base score does.
 
     `base` holds the base scores of the same corrupted and support lines.
@@ -109,9 +105,9 @@ def ranks_no_worse(params: Params, corrupted: Tensor, support: Tensor, base: tup
     return ours >= _auroc(*base) - 0.02
 
 
-def _auroc(positive: Tensor, negative: Tensor) -> float:
-    if positive.numel() == 0 or negative.numel() == 0:
+def _auroc(positive: FloatArray, negative: FloatArray) -> float:
+    if not len(positive) or not len(negative):
         return 0.5
-    below = torch.searchsorted(negative.sort().values, positive.contiguous())
-    upto = torch.searchsorted(negative.sort().values, positive.contiguous(), right=True)
-    return float(((below + upto) / 2).float().mean() / negative.numel())
+    ordered = np.sort(negative)
+    below, upto = np.searchsorted(ordered, positive), np.searchsorted(ordered, positive, side="right")
+    return float((below + upto).mean() / 2 / len(negative))

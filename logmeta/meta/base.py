@@ -1,7 +1,7 @@
 """The base model's weights on disk: everything source-independent that onboarding starts from.
 
-A folder of data: `model.json`, `weights.safetensors`, `foreign.json` and `encoder/` (without it, the shipped one).
-Never code, never pickle.
+A folder of data: `model.json`, `weights.safetensors`, `sequence.onnx`, `foreign.json` and `encoder/` (without it, the
+shipped one). Never code, never pickle; nothing of it needs torch.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, Final, cast, get_args
 
 import numpy as np
 import orjson
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 
-from logmeta.encode.sequence import BagModel, SequenceModel
+from logmeta.encode.graph import Graph
+from logmeta.encode.sequence import SequenceModel
 from logmeta.encode.text import TemplateVectors, TextEncoder
 from logmeta.errors import ArtifactError
 from logmeta.evidence import Encoders
@@ -27,7 +27,8 @@ from logmeta.meta.scorer import WIDTH, Params
 from logmeta.window import FloatArray
 
 PRETRAINED: Final = Path(__file__).parent.parent / "pretrained"
-FORMAT: Final = 1
+FORMAT: Final = 2
+SEQUENCE_FILE: Final = "sequence.onnx"
 VECTOR_CACHE: Final = 20_000
 
 
@@ -48,18 +49,17 @@ class BaseModel:
     tail_slope: float
     inner: InnerLoop = field(default_factory=InnerLoop)
 
-    def standardised(self, x: FloatArray) -> torch.Tensor:
+    def standardised(self, x: FloatArray) -> FloatArray:
         """Features (n, WIDTH) on the scale the net was trained on."""
-        return torch.from_numpy((x - self.centre) / self.spread)
+        return np.asarray((x - self.centre) / self.spread, dtype=np.float32)
 
 
 def save_base(folder: Path, base: BaseModel, card: str) -> None:
-    """Write a base model beside the encoder that is already in `folder/encoder`."""
-    tensors = {f"scorer.{k}": v.detach().contiguous() for k, v in base.params.items()}
-    tensors |= {f"sequence.{k}": v.contiguous() for k, v in base.encoders.sequence.state_dict().items()}
-    tensors |= {f"rate.{k}": v.contiguous() for k, v in (base.inner.rates or {}).items()}
-    tensors["severity"] = torch.from_numpy(base.encoders.severity)
-    tensors["centre"], tensors["spread"] = torch.from_numpy(base.centre), torch.from_numpy(base.spread)
+    """Write a base model beside the encoder and the sequence model's graph, which are already in `folder`."""
+    tensors = {f"scorer.{k}": v for k, v in base.params.items()}
+    tensors |= {f"rate.{k}": v for k, v in (base.inner.rates or {}).items()}
+    tensors |= {"severity": base.encoders.severity, "centre": base.centre, "spread": base.spread}
+    tensors = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in tensors.items()}
     beside = folder / ".weights.safetensors"  # a process that has the old file mapped keeps it
     save_file(tensors, beside)
     beside.chmod(0o644)
@@ -72,7 +72,7 @@ def save_base(folder: Path, base: BaseModel, card: str) -> None:
         "dimension": base.encoders.dimension,
     }
     about["inner_loop"] = base.inner.kind
-    about["sequence"] = "bag" if isinstance(base.encoders.sequence, BagModel) else "transformer"
+    about["trust"] = base.encoders.sequence.trust
     about["tail_slope"] = round(base.tail_slope, 4)
     (folder / "model.json").write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
     (folder / "README.md").write_text(card)
@@ -105,13 +105,15 @@ def load_base(folder: Path | None = None) -> BaseModel:
 
 
 def digest_of(folder: Path) -> str:
-    """Which weights a base model's folder holds."""
-    return hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()[:16]
+    """Which weights a base model's folder holds, the text encoder's apart."""
+    parts = [(folder / name).read_bytes() for name in ("weights.safetensors", SEQUENCE_FILE)]
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
 
 def text_digest(folder: Path) -> str:
     """Which weights the text encoder of a base model's folder has."""
-    weights = sorted(_encoder_of(folder).glob("*.safetensors"))
+    encoder = _encoder_of(folder)
+    weights = sorted(encoder.glob("*.onnx")) or sorted(encoder.glob("*.safetensors"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest()[:16]
 
 
@@ -120,27 +122,23 @@ def _encoder_of(folder: Path) -> Path:
     return folder / "encoder" if (folder / "encoder").is_dir() else PRETRAINED / "encoder"
 
 
-def _assemble(
-    root: Path, about: dict[str, Any], tensors: dict[str, torch.Tensor], foreign: tuple[str, ...]
-) -> BaseModel:
-    kind = BagModel if about.get("sequence") == "bag" else SequenceModel
-    sequence = kind(int(about["dimension"]))
-    sequence.load_state_dict({k[9:]: v for k, v in tensors.items() if k.startswith("sequence.")})
+def _assemble(root: Path, about: dict[str, Any], tensors: dict[str, FloatArray], foreign: tuple[str, ...]) -> BaseModel:
+    sequence = SequenceModel(Graph(root / SEQUENCE_FILE), float(about["trust"]))
     text = TemplateVectors(TextEncoder.from_pretrained(_encoder_of(root)), capacity=VECTOR_CACHE)
     return BaseModel(
         name=str(about["name"]),
         digest=digest_of(root),
-        encoders=Encoders(text, np.asarray(tensors["severity"].numpy()), sequence.eval()),
+        encoders=Encoders(text, tensors["severity"], sequence),
         params={k[7:]: v for k, v in tensors.items() if k.startswith("scorer.")},
-        centre=np.asarray(tensors["centre"].numpy()),
-        spread=np.asarray(tensors["spread"].numpy()),
+        centre=tensors["centre"],
+        spread=tensors["spread"],
         foreign=foreign,
         tail_slope=float(about["tail_slope"]),
         inner=_inner(str(about.get("inner_loop", "maml")), tensors),
     )
 
 
-def _inner(kind: str, tensors: dict[str, torch.Tensor]) -> InnerLoop:
+def _inner(kind: str, tensors: dict[str, FloatArray]) -> InnerLoop:
     if kind not in get_args(InnerLoopKind):
         raise ValueError(f"unknown inner loop {kind!r}")
     rates = {name[5:]: rate for name, rate in tensors.items() if name.startswith("rate.")}

@@ -30,11 +30,13 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import BertConfig, BertModel
 
-from logmeta.encode.text import padded_batch, pooled
+from logmeta.encode.huggingface import pooled
+from logmeta.encode.text import padded_batch
 from logmeta.errors import UsageError
 from logmeta.meta.distill_corpus import CorpusText, corpus, plain
 from logmeta.meta.distill_report import Lesson, agreement, card, describe, sha256, speed
 from logmeta.meta.distill_teacher import MAX_TOKENS, Ids, Teacher, chunks, progress, student_tokenizer
+from logmeta.meta.export import rounded, write_encoder_graph
 
 DIMENSION = 128
 
@@ -157,7 +159,7 @@ class Student(nn.Module):
 
     def forward(self, ids: list[Ids]) -> Tensor:
         """Unit vectors, shape (batch, DIMENSION)."""
-        padded, mask = padded_batch(ids, pad=0)
+        padded, mask = map(torch.from_numpy, padded_batch(ids))
         hidden = self.bert(input_ids=padded, attention_mask=mask).last_hidden_state
         return pooled(hidden, mask, projection=self.projection)
 
@@ -221,18 +223,22 @@ def _batches(ids: list[Ids], recipe: Recipe) -> Iterator[list[int]]:
 
 
 def save(folder: Path, student: Student, tokenizer: Tokenizer) -> None:
-    """Write a Hugging Face folder in 16-bit floats, with the projection beside it."""
+    """Write a Hugging Face folder, the projection beside it, and the graph that scoring reads.
+
+    Matrices are rounded so that eight bits hold them: the graph and the 16-bit floats are the same function.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     student.bert.config.update({"architectures": ["BertModel"], "dtype": "float16"})
     student.bert.config.save_pretrained(folder)
-    weights = {name: weight.detach().half().contiguous() for name, weight in student.bert.state_dict().items()}
+    weights = {n: (rounded(w) if w.dim() == 2 else w).half().contiguous() for n, w in student.bert.state_dict().items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     save_file({"weight": student.projection.detach().half()}, folder / "projection.safetensors")
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     named = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": MAX_TOKENS, **named}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n", "utf-8")
+    write_encoder_graph(folder)
     for path in folder.iterdir():
         path.chmod(0o644)  # safetensors writes for the owner only; a wheel is for everyone
 

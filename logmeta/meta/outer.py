@@ -6,9 +6,10 @@ ICLR 2020. Li, Zhou, Chen, Li. Meta-SGD. 2017. Arnold et al. learn2learn. 2020.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import torch
@@ -16,19 +17,55 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from logmeta.errors import UsageError
-from logmeta.meta.adapt import InnerLoop, ranking_loss, support_loss
+from logmeta.meta.adapt import EXCESS, NOISE, InnerLoop
 from logmeta.meta.episodes import Episode
-from logmeta.meta.scorer import COLUMNS, WIDTH, Params, initial_params, net_scores
+from logmeta.meta.scorer import COLUMNS, HIDDEN, WIDTH, Params, base_weights
 from logmeta.window import FloatArray
 
 if TYPE_CHECKING:
     from logmeta.meta.options import TrainOptions
+
+Weights: TypeAlias = dict[str, Tensor]
 
 TASKS_PER_STEP: Final = 4
 _TOP: Final = 5
 _CAUSES: Final = 0.5
 _MARGIN: Final = 1.5
 _DROPOUT: Final = 0.3
+
+
+def initial_params(seed: int) -> Weights:
+    """Weights of the net before meta-training."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        "linear": torch.from_numpy(base_weights()) * 0.5,
+        "w1": torch.randn(WIDTH, HIDDEN, generator=generator) / WIDTH**0.5,
+        "b1": torch.zeros(HIDDEN),
+        "w2": torch.randn(HIDDEN, generator=generator) / HIDDEN**0.5 * 0.3,
+    }
+
+
+def net_scores(params: Weights, x: Tensor) -> Tensor:
+    """As `meta.scorer.net_scores`, differentiable."""
+    return x @ params["linear"] + nn.functional.gelu(x @ params["w1"] + params["b1"]) @ params["w2"]
+
+
+def ranking_loss(positive: Tensor, negative: Tensor) -> Tensor:
+    """How far anomalous lines are from standing above the normal ones, shape (), in [0, 2).
+
+    log(1 + 5 mean exp(normal - anomalous)) per anomalous line, bounded as (1 - exp(-q l)) / q with q = 0.5 so that
+    noisy labels cannot dominate (Zhang, Sabuncu. Generalized Cross Entropy Loss. NeurIPS 2018).
+    """
+    if positive.numel() == 0 or negative.numel() == 0:
+        return (positive.sum() + negative.sum()) * 0
+    above = torch.logsumexp(negative, 0) - torch.log(torch.tensor(float(negative.numel())))
+    loss = nn.functional.softplus(above - positive + math.log(EXCESS))
+    return ((1 - torch.exp(-NOISE * loss)) / NOISE).mean()
+
+
+def support_loss(corrupted: Tensor, support: Tensor) -> Callable[[Weights], Tensor]:
+    """Loss of the inner loop over standardised features: corrupted (m, WIDTH) above support (n, WIDTH)."""
+    return lambda params: ranking_loss(net_scores(params, corrupted), net_scores(params, support))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +112,17 @@ def _kept_columns(rng: np.random.Generator, dropout: float) -> Tensor:
 class ScorerNet(nn.Module):
     """Some of the scorer's parameters as a module, so that learn2learn can clone and adapt them."""
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Weights) -> None:
         super().__init__()
         for name, value in params.items():
             self.register_parameter(name, nn.Parameter(value.clone()))
 
-    def params(self) -> Params:
+    def params(self) -> Weights:
         """By name, as `net_scores` takes them."""
         return dict(self.named_parameters())
 
 
-def query_loss(params: Params, task: Tasks, margin: float = _MARGIN) -> Tensor:
+def query_loss(params: Weights, task: Tasks, margin: float = _MARGIN) -> Tensor:
     """Outer loss: each incident's few loudest lines, and the lines it caused, above the source's normal lines."""
     below = net_scores(params, task.normal) + margin
     scored = [net_scores(params, x) for x in task.incidents if len(x)]
@@ -130,7 +167,7 @@ def meta_train(
         optimiser.step()
         schedule.step()
     learned = {**learner_of.module.params(), **fixed.params()}
-    return {name: learned[name].detach().clone() for name in start}, _learned_rates(learner_of, inner)
+    return arrays({name: learned[name] for name in start}), _learned_rates(learner_of, inner)
 
 
 def _meta_learner(net: ScorerNet, inner: InnerLoop) -> Any:  # learn2learn has no types
@@ -148,5 +185,9 @@ def _learned_rates(learner: Any, inner: InnerLoop) -> InnerLoop:
     if inner.kind != "meta-sgd":
         return inner
     names = [name for name, _ in learner.module.named_parameters()]
-    rates = {name: rate.detach().clone() for name, rate in zip(names, learner.lrs, strict=True)}
-    return inner.with_rates(rates)
+    return inner.with_rates(arrays(dict(zip(names, learner.lrs, strict=True))))
+
+
+def arrays(weights: Mapping[str, Tensor]) -> Params:
+    """Weights as scoring takes them."""
+    return {name: np.array(p.detach().numpy(), dtype=np.float32) for name, p in weights.items()}

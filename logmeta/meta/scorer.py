@@ -7,17 +7,15 @@ weights are meta-learned (`logmeta.meta.train`) and adapted to a source (`logmet
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from logmeta.window import EVIDENCE, FloatArray
 
-Params: TypeAlias = dict[str, Tensor]
+Params: TypeAlias = dict[str, FloatArray]
 
 COLUMNS: Final = (*EVIDENCE, "sequence", "context")
 HALF_LIVES: Final = (3.0, 10.0, 40.0)
@@ -94,17 +92,23 @@ def base_scores(x: FloatArray) -> FloatArray:
     return np.asarray(x @ base_weights(), dtype=np.float32)
 
 
-def initial_params(seed: int) -> Params:
-    """Weights of the net before meta-training."""
-    generator = torch.Generator().manual_seed(seed)
-    return {
-        "linear": torch.from_numpy(base_weights()) * 0.5,
-        "w1": torch.randn(WIDTH, HIDDEN, generator=generator) / WIDTH**0.5,
-        "b1": torch.zeros(HIDDEN),
-        "w2": torch.randn(HIDDEN, generator=generator) / HIDDEN**0.5 * 0.3,
-    }
-
-
-def net_scores(params: Params, x: Tensor) -> Tensor:
+def net_scores(params: Params, x: FloatArray) -> FloatArray:
     """Raw scores of standardised features (n, WIDTH), shape (n,). Higher is more anomalous."""
-    return x @ params["linear"] + F.gelu(x @ params["w1"] + params["b1"]) @ params["w2"]
+    return np.asarray(x @ params["linear"] + gelu(x @ params["w1"] + params["b1"]) @ params["w2"], dtype=np.float32)
+
+
+def gelu(x: FloatArray) -> FloatArray:
+    """x times the chance that a standard normal is below it (Hendrycks, Gimpel. 2016)."""
+    return np.asarray(x * normal_below(x))
+
+
+def normal_below(x: FloatArray) -> FloatArray:
+    """The chance that a standard normal is below x, to 1e-7.
+
+    Abramowitz, Stegun. Handbook of Mathematical Functions. 1964, formula 7.1.26.
+    """
+    z = np.abs(x) / math.sqrt(2)
+    t = 1 / (1 + 0.3275911 * z)
+    tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    half = 0.5 * tail * np.exp(-z * z)
+    return np.asarray(np.where(x > 0, 1 - half, half))

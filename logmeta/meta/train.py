@@ -20,15 +20,17 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from logmeta.calibrate import tail_slope
-from logmeta.encode.sequence import BagModel, SequenceModel
+from logmeta.encode.graph import Graph
+from logmeta.encode.sequence import SequenceModel
 from logmeta.encode.text import TemplateVectors, TextEncoder
 from logmeta.evidence import Encoders
 from logmeta.meta.adapt import InnerLoop, fast_weights
-from logmeta.meta.base import BaseModel, load_base, save_base
+from logmeta.meta.base import SEQUENCE_FILE, BaseModel, load_base, save_base
 from logmeta.meta.episodes import SHOTS, Episode, LabelledLog, episode, foreign_lines, labelled_logs
 from logmeta.meta.options import TrainOptions
 from logmeta.meta.outer import meta_train
 from logmeta.meta.scorer import Params, net_scores
+from logmeta.meta.sequence_net import BagNet, SequenceNet, export
 from logmeta.meta.support import pauses_of
 from logmeta.parse import ParsedEvent, Parser, TemplateTree, is_timed
 from logmeta.window import FloatArray
@@ -89,11 +91,11 @@ def fit_severity(vectors: FloatArray, loud: FloatArray, *, seed: int) -> FloatAr
 
 def pretrain_sequence(
     corpora: Sequence[Corpus], text: TemplateVectors, *, seed: int, steps: int, progress: Progress
-) -> SequenceModel:
+) -> SequenceNet:
     """Next-event prediction over all logs: the true template against all templates of its own source."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    model = SequenceModel(text.dimension)
+    model = SequenceNet(text.dimension)
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
     usable = [c for c in corpora if len(c.numbers) > 2 * _LENGTH and len(c.templates) > 3]
@@ -109,7 +111,7 @@ def pretrain_sequence(
     return model.eval()
 
 
-def _next_event_loss(model: SequenceModel, corpus: Corpus, bank: FloatArray, rng: np.random.Generator) -> Tensor:
+def _next_event_loss(model: SequenceNet, corpus: Corpus, bank: FloatArray, rng: np.random.Generator) -> Tensor:
     starts = rng.integers(0, len(corpus.numbers) - _LENGTH, _BATCH)
     at = starts[:, None] + np.arange(_LENGTH)[None, :]
     shown = min(len(bank), 400)
@@ -139,9 +141,8 @@ def usual_slope(
     """Mean slope of the normal score tails of adapted scorers, over (held-out support, corrupted) features."""
     slopes = []
     for good, bad in supports:
-        support, wrong = (torch.from_numpy((x - scale[0]) / scale[1]) for x in (good, bad))
-        raw = net_scores(fast_weights(params, wrong, support, inner), support)
-        slopes.append(tail_slope(raw.numpy()))
+        support, wrong = ((x - scale[0]) / scale[1] for x in (good, bad))
+        slopes.append(tail_slope(net_scores(fast_weights(params, wrong, support, inner), support)))
     return float(np.mean(slopes))
 
 
@@ -170,7 +171,11 @@ def train(
     with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
         corpora = [read_corpus(log.name, [*log.normal, *log.test]) for log in progress.track(logs, description="read")]
         steps = SEQUENCE_STEPS // cut
-        encoders = _encoders(corpora, text, seed=seed, steps=steps, progress=progress, bag=options.sequence == "bag")
+        if options.sequence == "bag":
+            net: SequenceNet = BagNet(text.dimension)
+        else:
+            net = pretrain_sequence(corpora, text, seed=seed, steps=steps, progress=progress)
+        encoders = _encoders(corpora, text, net, out / SEQUENCE_FILE, seed=seed)
         episodes = _episodes(encoders, logs, seed=seed, progress=progress)
         scale = scale_of(episodes)
         for folder, chosen in {out: options, **(variants or {})}.items():
@@ -188,13 +193,15 @@ def train(
 def _save(folder: Path, first: Path, base: BaseModel, record: dict[str, object], systems: Sequence[str]) -> None:
     if folder != first:
         shutil.copytree(first / "encoder", folder / "encoder", dirs_exist_ok=True)
+        shutil.copyfile(first / SEQUENCE_FILE, folder / SEQUENCE_FILE)
     save_base(folder, base, _card(base.name, systems, record))
     (folder / "training.json").write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def _encoders(
-    corpora: Sequence[Corpus], text: TemplateVectors, *, seed: int, steps: int, progress: Progress, bag: bool
+    corpora: Sequence[Corpus], text: TemplateVectors, net: SequenceNet, graph: Path, *, seed: int
 ) -> Encoders:
+    """Encoders as scoring has them: the sequence model is exported to `graph` and read from there."""
     texts, loud = [], []
     for corpus in corpora:
         for number, levels in corpus.levels.items():
@@ -202,9 +209,8 @@ def _encoders(
                 texts.append(corpus.templates[number])
                 loud.append(float(max(levels) >= 4))
     severity = fit_severity(text.vectors(texts), np.array(loud, dtype=np.float32), seed=seed)
-    if bag:
-        return Encoders(text, severity, BagModel(text.dimension).eval())
-    return Encoders(text, severity, pretrain_sequence(corpora, text, seed=seed, steps=steps, progress=progress))
+    export(net, graph)
+    return Encoders(text, severity, SequenceModel(Graph(graph), net.trust.item()))
 
 
 def _episodes(encoders: Encoders, logs: Sequence[LabelledLog], *, seed: int, progress: Progress) -> list[Episode]:

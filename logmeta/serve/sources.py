@@ -65,12 +65,8 @@ class Sources:
 
     def load_base(self) -> None:
         """Read the base model; nothing is scored before."""
-        import torch  # imported here, off the event loop
+        from logmeta.detector import MetaModel  # imported here, off the event loop
 
-        from logmeta.detector import MetaModel
-
-        # Small tensors, one scoring thread: on shared cores, torch's own threads wait for each other most of the time.
-        torch.set_num_threads(1)
         self._base = MetaModel.from_pretrained(self._settings.base)
 
     @property

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
-import torch
 
 from logmeta.detector import MetaModel
 from logmeta.meta.episodes import read_text
@@ -43,7 +42,6 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=5_000_000)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    torch.set_num_threads(1)
     ordinary = read_text(LOG / "normal.log")[:200]
     lines = read_text(LOG / "test.log")
     detector = MetaModel.from_pretrained().onboard(ordinary, source="postgresql")

@@ -19,7 +19,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import orjson
-import torch
 from drain3.masking import MaskingInstruction
 from drain3.template_miner import TemplateMiner
 from drain3.template_miner_config import TemplateMinerConfig
@@ -105,13 +104,12 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=10)
     parser.add_argument("--only", default="")
     args = parser.parse_args()
-    torch.set_num_threads(1)
     results: dict[str, dict[str, float]] = {}
     for name, ordinary, lines in logs(args.data, args.copies):
         if args.only in name:
             results[name] = measure(ordinary, lines, args.rounds)
             print(name, results[name], flush=True)
-    versions = {package: version(package) for package in ("logmeta", "drain3", "torch", "numpy")}
+    versions = {package: version(package) for package in ("logmeta", "drain3", "onnxruntime", "numpy")}
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         record = {"rounds": args.rounds, "copies": args.copies, "versions": versions, "results": results}

@@ -1,4 +1,4 @@
-"""The inner loop: worked out by hand on a parabola, and equal to learn2learn's."""
+"""The inner loop: its gradient against autograd, its steps against learn2learn, meta-gradients worked out by hand."""
 
 from __future__ import annotations
 
@@ -6,49 +6,39 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
-from logmeta.meta.adapt import adapt, fast_weights, ranking_loss, ranks_no_worse, support_loss
-from logmeta.meta.outer import ScorerNet
-from logmeta.meta.scorer import WIDTH, initial_params, net_scores
+from logmeta.meta.adapt import InnerLoop, fast_weights, ranks_no_worse
+from logmeta.meta.scorer import HIDDEN, WIDTH, net_scores
 
+torch = pytest.importorskip("torch", reason="torch is not installed (the `train` extra)")
 
-def parabola(params):
-    return params["w"] ** 2
+from logmeta.meta import outer  # noqa: E402
+from logmeta.meta.outer import ScorerNet, arrays, initial_params, ranking_loss, support_loss  # noqa: E402
 
 
 def task(seed):
     """Corrupted and support features of a made-up source."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(12, WIDTH, generator=generator) + 0.3, torch.randn(20, WIDTH, generator=generator)
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(n, WIDTH)).astype(np.float32) + shift for n, shift in ((12, 0.3), (20, 0.0)))
 
 
-def leaves(params):
-    return {name: p.clone().requires_grad_(True) for name, p in params.items()}
+def tensors(*parts):
+    return tuple(torch.from_numpy(np.asarray(part)) for part in parts)
+
+
+def start(seed=0):
+    return arrays(initial_params(seed))
 
 
 @pytest.mark.parametrize(("first_order", "expected"), [(False, 1.28), (True, 1.6)])
 def test_the_meta_gradient_of_a_parabola_is_the_one_worked_out_by_hand(first_order, expected):
-    w = torch.tensor(1.0, requires_grad=True)
-    fast = adapt(parabola, {"w": w}, lr=0.1, steps=1, first_order=first_order)
-    (fast["w"] ** 2).backward()  # query loss; fast = 0.8 w
-    assert w.grad.item() == pytest.approx(expected)
-
-
-def test_two_steps_on_a_parabola_shrink_the_weight_twice():
-    fast = adapt(parabola, {"w": torch.tensor(1.0, requires_grad=True)}, lr=0.1, steps=2)
-    assert fast["w"].item() == pytest.approx(0.64)
-
-
-def test_no_steps_leave_the_weights_as_they_are():
-    start = {"w": torch.tensor(3.0, requires_grad=True)}
-    assert adapt(parabola, start, lr=0.1, steps=0) == start
-
-
-def test_adapting_does_not_touch_what_it_started_from():
-    w = torch.tensor(1.0, requires_grad=True)
-    adapt(parabola, {"w": w}, lr=0.1, steps=3)
-    assert (w.item(), w.grad) == (1.0, None)
+    l2l = pytest.importorskip("learn2learn", reason="learn2learn is not installed (the `train` extra)")
+    net = torch.nn.ParameterList([torch.nn.Parameter(torch.tensor(1.0))])
+    maml = l2l.algorithms.MAML(net, lr=0.1, first_order=first_order)
+    learner = maml.clone()
+    learner.adapt(learner.module[0] ** 2)  # fast = 0.8 w
+    (learner.module[0] ** 2).backward()  # query loss
+    assert net[0].grad.item() == pytest.approx(expected)
 
 
 def test_one_pair_of_equal_scores_costs_what_the_formula_says():
@@ -65,57 +55,79 @@ def test_the_loss_is_small_when_anomalous_lines_stand_above_and_bounded_when_the
 
 @pytest.mark.parametrize(("bad", "good"), [(0, 3), (3, 0), (0, 0)])
 def test_without_lines_on_one_side_there_is_nothing_to_learn(bad, good):
-    params = initial_params(0)
-    fast = fast_weights(params, torch.ones(bad, WIDTH), torch.zeros(good, WIDTH))
-    assert all(torch.equal(fast[name], params[name]) for name in params)
+    params = start()
+    fast = fast_weights(params, np.ones((bad, WIDTH), np.float32), np.zeros((good, WIDTH), np.float32))
+    assert all(np.array_equal(fast[name], params[name]) for name in params)
+
+
+def test_no_steps_leave_the_weights_as_they_are():
+    params = start()
+    fast = fast_weights(params, *task(1), InnerLoop.of("none"))
+    assert all(np.array_equal(fast[name], params[name]) for name in params)
 
 
 def test_adaptation_lowers_the_support_loss():
     bad, good = task(3)
-    params = initial_params(0)
-    loss = support_loss(bad, good)
-    assert loss(fast_weights(params, bad, good)).item() < loss(params).item()
+    loss = support_loss(*tensors(bad, good))
+    before, after = initial_params(0), fast_weights(start(), bad, good)
+    assert loss({n: torch.from_numpy(p) for n, p in after.items()}).item() < loss(before).item()
 
 
-def test_fast_weights_carry_no_gradient_and_leave_the_base_alone():
-    params = initial_params(0)
-    before = {name: p.clone() for name, p in params.items()}
-    fast = fast_weights(params, *task(1))
-    assert not any(p.requires_grad for p in fast.values())
-    assert all(torch.equal(params[name], before[name]) for name in params)
+def test_adapting_leaves_the_base_alone():
+    params = start()
+    before = {name: p.copy() for name, p in params.items()}
+    fast_weights(params, *task(1))
+    assert all(np.array_equal(params[name], before[name]) for name in params)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_written_out_gradient_is_the_one_of_autograd(seed):
+    bad, good = task(seed)
+    params = start(seed)
+    slow = {name: torch.from_numpy(p).requires_grad_(True) for name, p in params.items()}
+    support_loss(*tensors(bad, good))(slow).backward()
+    stepped = fast_weights(params, bad, good, InnerLoop(steps=1, rate=1.0))
+    for name, p in slow.items():
+        np.testing.assert_allclose(params[name] - stepped[name], p.grad, atol=2e-5)
+
+
+def test_a_frozen_body_stays_and_a_rate_per_weight_is_taken_weight_by_weight():
+    params = start()
+    anil = fast_weights(params, *task(2), InnerLoop.of("anil"))
+    assert [n for n in params if not np.array_equal(anil[n], params[n])] == ["linear", "w2"]
+    rates = {name: np.zeros_like(p) for name, p in params.items()}
+    rates["w2"][0] = 0.05
+    some = fast_weights(params, *task(2), InnerLoop.of("meta-sgd").with_rates(rates))
+    assert np.flatnonzero(some["w2"] != params["w2"]).tolist() == [0]
+    assert np.array_equal(some["linear"], params["linear"])
 
 
 def test_the_guard_keeps_the_net_only_where_it_ranks_no_worse_than_the_plain_sum():
-    params = {name: torch.zeros_like(p) for name, p in initial_params(0).items()}
+    shapes = {"linear": (WIDTH,), "w1": (WIDTH, HIDDEN), "b1": (HIDDEN,), "w2": (HIDDEN,)}
+    params = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     params["linear"][0] = 1.0
-    bad, good = torch.zeros(4, WIDTH), torch.zeros(4, WIDTH)
+    bad, good = np.zeros((4, WIDTH), np.float32), np.zeros((4, WIDTH), np.float32)
     bad[:, 0] = 1.0
-    high, low = torch.ones(4), torch.zeros(4)
+    high, low = np.ones(4), np.zeros(4)
     assert ranks_no_worse(params, bad, good, (high, low))
     assert not ranks_no_worse(params, good, bad, (high, low))
     assert ranks_no_worse(params, good, good, (low, low))
+
+
+def test_scores_are_those_of_the_net_that_is_trained():
+    bad, _ = task(7)
+    params = initial_params(7)
+    np.testing.assert_allclose(net_scores(arrays(params), bad), outer.net_scores(params, *tensors(bad)), atol=1e-5)
 
 
 @pytest.mark.parametrize("first_order", [False, True])
 def test_onboardings_inner_loop_is_the_one_of_learn2learn(first_order):
     l2l = pytest.importorskip("learn2learn", reason="learn2learn is not installed (the `train` extra)")
     bad, good = task(5)
-    query_bad, query_good = task(6)
-    start = initial_params(4)
-
-    ours_start = leaves(start)
-    ours = adapt(support_loss(bad, good), ours_start, lr=0.05, steps=3, first_order=first_order)
-    ranking_loss(net_scores(ours, query_bad), net_scores(ours, query_good)).backward()
-
-    maml = l2l.algorithms.MAML(ScorerNet(start), lr=0.05, first_order=first_order)
-    learner = maml.clone()
+    learner = l2l.algorithms.MAML(ScorerNet(initial_params(4)), lr=0.05, first_order=first_order).clone()
     for _ in range(3):
-        learner.adapt(support_loss(bad, good)(learner.module.params()))
-    adapted = learner.module.params()
-    ranking_loss(net_scores(adapted, query_bad), net_scores(adapted, query_good)).backward()
-
-    theirs = learner.module.params()
-    meta_gradients = {name: p.grad for name, p in maml.module.named_parameters()}
-    for name in start:
-        np.testing.assert_allclose(ours[name].detach(), theirs[name].detach(), atol=1e-6)
-        np.testing.assert_allclose(ours_start[name].grad, meta_gradients[name], atol=1e-6)
+        learner.adapt(support_loss(*tensors(bad, good))(learner.module.params()))
+    theirs = arrays(learner.module.params())
+    ours = fast_weights(start(4), bad, good)
+    for name in ours:
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-5)

@@ -21,8 +21,7 @@ from logmeta.evaluate.ours import line_verdicts, read, window_verdicts
 from logmeta.evaluate.plan import SHOTS, Choice, Shape, tasks
 from logmeta.evaluate.results import OURS, Condition, Results
 from logmeta.evaluate.run import _outcomes_of
-from logmeta.meta.adapt import InnerLoop, adapt, fast_weights
-from logmeta.meta.scorer import initial_params
+from logmeta.meta.outer import initial_params
 from logmeta.meta.support import prepare
 from logmeta.onboarding import Asked, wrong_lines
 from logmeta.records import AlarmBudget, LogRecord
@@ -85,25 +84,6 @@ def test_closed_form_heads_rank_corrupted_lines_above_the_support(head, lesson):
 
 def test_the_untrained_sum_needs_no_trust(lesson):
     assert not untrained_sum(lesson).trusted
-
-
-def test_anil_leaves_the_body_as_it_is_and_none_leaves_everything(lesson):
-    good, _ = lesson.support.split()
-    bad = lesson.base.standardised(lesson.wrong)
-    start = lesson.base.params
-    anil = fast_weights(start, bad, lesson.base.standardised(good), InnerLoop.of("anil"))
-    nothing = fast_weights(start, bad, lesson.base.standardised(good), InnerLoop.of("none"))
-    assert [name for name in start if not np.allclose(anil[name], start[name])] == ["linear", "w2"]
-    assert all(np.allclose(nothing[name], start[name]) for name in start)
-
-
-def test_a_step_size_per_weight_is_taken_weight_by_weight():
-    import torch
-
-    start = {"a": torch.tensor([1.0, 1.0], requires_grad=True)}
-    rates = {"a": torch.tensor([0.1, 0.5])}
-    fast = adapt(lambda p: (p["a"] ** 2).sum(), start, lr=rates, steps=1)
-    assert fast["a"].tolist() == pytest.approx([0.8, 0.0])
 
 
 def test_folds_hold_every_system_out_once():

@@ -8,6 +8,7 @@ import pytest
 
 from logmeta.encode.text import TemplateVectors, TextEncoder
 from logmeta.errors import ArtifactError
+from logmeta.meta.base import PRETRAINED
 from logmeta.meta.distill_corpus import mask, plain
 
 REFUSED = "connection refused by peer"
@@ -28,9 +29,22 @@ def encoder():
 
 @pytest.fixture
 def copied(tmp_path):
-    from logmeta.encode.text import _shipped_folder
+    return shutil.copytree(PRETRAINED / "encoder", tmp_path / "encoder")
 
-    return shutil.copytree(_shipped_folder(), tmp_path / "encoder")
+
+@pytest.fixture
+def in_torch(copied):
+    """The shipped encoder as a Hugging Face folder, without its graph."""
+    pytest.importorskip("transformers", reason="transformers is not installed (the `train` extra)")
+    (copied / "model.onnx").unlink()
+    (copied / "metrics.json").unlink()
+    return copied
+
+
+def test_the_graph_gives_what_torch_gives(encoder, in_torch):
+    ours = encoder.encode([*SENTENCES, "word " * 90, ""])
+    theirs = TextEncoder.from_pretrained(in_torch).encode([*SENTENCES, "word " * 90, ""])
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_every_vector_has_unit_length_and_the_stated_dimension(encoder):
@@ -98,29 +112,41 @@ def test_a_text_that_is_cut_is_counted(copied):
     assert encoder.truncated == 1
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_folder_that_lacks_a_file_is_refused_with_its_name(copied, name):
-    (copied / name).unlink()
-    with pytest.raises(ArtifactError, match=name):
+def test_a_folder_without_tokenizer_is_refused_with_its_name(copied):
+    (copied / "tokenizer.json").unlink()
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json"):
         TextEncoder.from_pretrained(copied)
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "projection.safetensors"])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_folder_without_graph_that_lacks_a_file_is_refused_with_its_name(in_torch, name):
+    (in_torch / name).unlink()
+    with pytest.raises(ArtifactError, match=name):
+        TextEncoder.from_pretrained(in_torch)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
 @pytest.mark.parametrize("digests", [True, False])
 def test_a_folder_with_a_broken_file_is_refused(copied, name, digests):
     (copied / name).write_bytes((copied / name).read_bytes()[:40])
     if not digests:
         (copied / "metrics.json").unlink()
+    with pytest.raises(ArtifactError, match=r"not a usable text encoder|model\.onnx is no graph"):
+        TextEncoder.from_pretrained(copied)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "projection.safetensors"])
+def test_a_folder_without_graph_and_with_a_broken_file_is_refused(in_torch, name):
+    (in_torch / name).write_bytes((in_torch / name).read_bytes()[:40])
     with pytest.raises(ArtifactError, match="not a usable text encoder"):
-        TextEncoder.from_pretrained(copied)
+        TextEncoder.from_pretrained(in_torch)
 
 
-def test_weights_that_are_missing_are_never_made_up(copied):
-    config = json.loads((copied / "config.json").read_text())
-    (copied / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 9}))
-    (copied / "metrics.json").unlink()
+def test_weights_that_are_missing_are_never_made_up(in_torch):
+    config = json.loads((in_torch / "config.json").read_text())
+    (in_torch / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 9}))
     with pytest.raises(ArtifactError, match="lacks"):
-        TextEncoder.from_pretrained(copied)
+        TextEncoder.from_pretrained(in_torch)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
@@ -128,11 +154,10 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
         TextEncoder.from_pretrained(tmp_path / "nowhere")
 
 
-def test_a_folder_without_projection_is_mean_pooled_at_its_hidden_size(copied):
-    (copied / "projection.safetensors").unlink()
-    (copied / "metrics.json").unlink()
-    encoder = TextEncoder.from_pretrained(copied)
-    assert encoder.dimension == json.loads((copied / "config.json").read_text())["hidden_size"]
+def test_a_folder_without_projection_is_mean_pooled_at_its_hidden_size(in_torch):
+    (in_torch / "projection.safetensors").unlink()
+    encoder = TextEncoder.from_pretrained(in_torch)
+    assert encoder.dimension == json.loads((in_torch / "config.json").read_text())["hidden_size"]
     assert np.linalg.norm(encoder.encode(SENTENCES), axis=1) == pytest.approx(1, abs=1e-5)
 
 
