@@ -65,7 +65,7 @@ def memory_section(path: Path) -> Section:
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is no results file of tests/bench/memory.py: {error!r} is missing") from error
     table = Table("Memory", ("lines scored", "resident MiB", "lines per CPU-second"), rows)
-    told = say("Most of it is torch; it stays flat because every table of the context is bounded.")
+    told = say("It stays flat because every table of the context is bounded.")
     return Section("Memory", (Command("python tests/bench/memory.py --out docs/results/memory.json"), table, told))
 
 
