@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 
 class LogmetaError(Exception):
     """Something a person can act on; its message says what came, what was needed and the way out."""
 
     exit_code = 2
     kind = "logmeta_error"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Worker processes send it to the one that asked: made again from its message, whatever `__init__` takes."""
+        return _again, (type(self), self.args)
+
+
+def _again(kind: type[LogmetaError], args: tuple[object, ...]) -> LogmetaError:
+    return kind.__new__(kind, *args)
 
 
 class UsageError(LogmetaError):
@@ -36,11 +42,6 @@ class CalibrationError(LogmetaError):
             f"calibration needs finite scores only, got {finite} finite of {total}; "
             f"onboard the source again with more lines"
         )
-        self.counts = {"total": total, "finite": finite}
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Worker processes send it to the one that asked."""
-        return partial(type(self), **self.counts), ()
 
 
 class ArtifactError(LogmetaError):

@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from logmeta.encode.text import Encodes, FloatArray, IntArray, damaged
+from logmeta.encode.text import Encodes, FloatArray, damaged
 from logmeta.errors import UsageError
+from logmeta.window import IntArray
 
 try:
     import torch

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from logmeta.encode.graph import Graph
 from logmeta.errors import ArtifactError
+from logmeta.window import IntArray
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 Encodes: TypeAlias = Callable[[IntArray, IntArray], FloatArray]
 
 NEEDED_FILES = ("config.json", "model.safetensors", "tokenizer.json")
@@ -56,14 +56,7 @@ class TextEncoder:
         folder = _shipped_folder() if folder is None else Path(folder)
         has_graph = (folder / GRAPH_FILE).is_file()
         _verify(folder, (GRAPH_FILE, "tokenizer.json") if has_graph else NEEDED_FILES)
-        if has_graph:
-            graph = Graph(folder / GRAPH_FILE)
-            return cls(
-                lambda ids, mask: graph(ids=ids, mask=mask)[0], _load_tokenizer(folder), dimension=graph.widths[0]
-            )
-        from logmeta.encode.huggingface import load
-
-        network, dimension = load(folder)
+        network, dimension = _load_graph(folder) if has_graph else _load_in_torch(folder)
         return cls(network, _load_tokenizer(folder), dimension=dimension)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
@@ -173,6 +166,17 @@ def damaged(folder: Path, problem: str) -> ArtifactError:
         f"{folder} is not a usable text encoder: {problem}; an encoder folder needs {', '.join(NEEDED_FILES)}. "
         f"Reinstall logmeta for the shipped encoder, or point to a complete Hugging Face encoder folder"
     )
+
+
+def _load_graph(folder: Path) -> tuple[Encodes, int]:
+    graph = Graph(folder / GRAPH_FILE)
+    return lambda ids, mask: graph(ids=ids, mask=mask)[0], graph.widths[0]
+
+
+def _load_in_torch(folder: Path) -> tuple[Encodes, int]:
+    from logmeta.encode.huggingface import load
+
+    return load(folder)
 
 
 def _load_tokenizer(folder: Path) -> Tokenizer:

@@ -91,14 +91,10 @@ class Shown:
         return Shown(draw.support_records(), records(data.test), records(data.control), window, data.keyword)
 
     @cached_property
-    def windows(self) -> SupportWindows:
-        """The support as baselines read it, without labelled anomalies."""
-        return read_support(self.support, self.window, keyword=self.keyword)
-
-    @cached_property
-    def batch(self) -> Batch:
-        """The test part as baselines read it."""
-        return self.windows.reader.read(self.test)
+    def read(self) -> tuple[SupportWindows, Batch]:
+        """Support (without labelled anomalies) and test part as baselines read them, right behind each other."""
+        windows = read_support(self.support, self.window, keyword=self.keyword)
+        return windows, windows.reader.read(self.test)
 
     def through(self, base: BaseModel) -> Sight:
         """The lines as our detector reads them with a base model's encoders; its scorer does not matter."""
@@ -160,18 +156,17 @@ class Cell:
         """The draw's lines."""
         return self.given or Shown.of(self.draw, self.condition)
 
-    @cached_property
+    @property
     def batch(self) -> Batch:
         """The test part as baselines read it."""
-        return self.shown.batch
+        return self.shown.read[1]
 
     @cached_property
     def windows(self) -> SupportWindows:
         """The support as baselines read it; labelled anomalies are read behind the test part, by the same reader."""
-        anomalies, reader = self.draw.anomaly_records(), self.shown.windows.reader
-        if not anomalies or not len(self.batch):
-            return self.shown.windows
-        return replace(self.shown.windows, anomalies=reader.read(anomalies))
+        windows, _ = self.shown.read
+        anomalies = self.draw.anomaly_records()
+        return replace(windows, anomalies=windows.reader.read(anomalies)) if anomalies else windows
 
     @cached_property
     def contents(self) -> IntArray:

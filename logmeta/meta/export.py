@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from logmeta.encode.text import GRAPH_FILE
 from logmeta.errors import UsageError
+from logmeta.window import FloatArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,8 +103,15 @@ def rounded(weights: Tensor) -> Tensor:
 
     Same shape and type. The largest error is 1/127 of a row's largest value.
     """
-    step = 2.0 ** torch.ceil(torch.log2(weights.float().abs().amax(dim=1, keepdim=True).clamp(min=2.0**-16) / _STEPS))
-    return (torch.round(weights.float() / step).clamp(-_STEPS, _STEPS) * step).to(weights.dtype)
+    values = weights.float().numpy()
+    step = _steps(values, axis=1)
+    return torch.from_numpy(np.round(values / step) * step).to(weights.dtype)
+
+
+def _steps(values: FloatArray, *, axis: int) -> FloatArray:
+    """The power of two per row (axis 1) or column (axis 0) of which int8 holds every value's nearest multiple."""
+    peak = np.abs(values).max(axis=axis, keepdims=True)
+    return np.asarray(2.0 ** np.ceil(np.log2(np.maximum(peak, 2.0**-16) / _STEPS)), dtype=np.float32)
 
 
 def write_encoder_graph(folder: Path) -> None:
@@ -142,10 +150,9 @@ def _eight_bits(model: ModelProto) -> ModelProto:
 def _split(values: Any) -> tuple[Any, Any, int] | None:
     """Values as int8, steps, and the axis that the steps lie along; None where they were not rounded."""
     for axis in (0, 1):
-        peak = np.abs(values).max(axis=1 - axis, keepdims=True)
-        step = 2.0 ** np.ceil(np.log2(np.maximum(peak, 2.0**-16) / _STEPS))
+        step = _steps(values, axis=1 - axis)
         if np.array_equal(np.round(values / step) * step, values):
-            return np.round(values / step).astype(np.int8), step.squeeze(1 - axis).astype(np.float32), axis
+            return np.round(values / step).astype(np.int8), step.squeeze(1 - axis), axis
     return None
 
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from logmeta.encode.sequence import BAND, LAYERS
 from logmeta.meta.export import write_graph
-from logmeta.window import FloatArray
 
 
 class _Block(nn.Module):
@@ -120,18 +118,6 @@ class Both(nn.Module):
         """See `encode.sequence.Reads`."""
         hidden = self.net(vectors, pauses)
         return hidden, self.net.guess(hidden)
-
-
-class InTorch:
-    """A network that reads as a graph does, without being exported: for training's own use, and to compare."""
-
-    def __init__(self, net: SequenceNet) -> None:
-        self._both = Both(net.eval())
-
-    def __call__(self, *, vectors: FloatArray, pauses: FloatArray) -> tuple[FloatArray, ...]:
-        with torch.inference_mode():
-            hidden, guess = self._both(torch.from_numpy(vectors), torch.from_numpy(pauses))
-        return np.asarray(hidden.numpy()), np.asarray(guess.numpy())
 
 
 def export(net: SequenceNet, path: Path) -> None:

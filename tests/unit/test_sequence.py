@@ -11,9 +11,20 @@ from logmeta.errors import ArtifactError
 
 torch = pytest.importorskip("torch", reason="torch is not installed (the `train` extra)")
 
-from logmeta.meta.sequence_net import BagNet, InTorch, SequenceNet, export  # noqa: E402
+from logmeta.meta.sequence_net import BagNet, Both, SequenceNet, export  # noqa: E402
 
 DIMENSION = 16
+
+
+class InTorch:
+    """A network that reads as a graph does, without being exported."""
+
+    def __init__(self, net):
+        self.both = Both(net.eval())
+
+    def __call__(self, *, vectors, pauses):
+        with torch.inference_mode():
+            return tuple(x.numpy() for x in self.both(torch.from_numpy(vectors), torch.from_numpy(pauses)))
 
 
 @pytest.fixture(scope="module")
