@@ -15,6 +15,8 @@ from typing import Final
 import numpy as np
 
 from logmeta.calibrate import AlarmLevel, Calibration
+from logmeta.datasets.draws import Draw, records
+from logmeta.datasets.labelled import LabelledSet
 from logmeta.detector import Detector
 from logmeta.evaluate.ablations import ABLATIONS, Lesson, shipped
 from logmeta.evaluate.baselines import (
@@ -27,9 +29,7 @@ from logmeta.evaluate.baselines import (
     why_not,
 )
 from logmeta.evaluate.bases import MAIN
-from logmeta.evaluate.draws import Draw, records
 from logmeta.evaluate.judging import Figures, LineJudge, session_figures
-from logmeta.evaluate.labelled import LabelledSet
 from logmeta.evaluate.leaks import check_draw, check_frozen
 from logmeta.evaluate.ours import Reading, line_verdicts, read, window_verdicts
 from logmeta.evaluate.results import OURS, Condition, Granularity, Kind

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from logmeta.evaluate.labelled import Incident
+from logmeta.datasets.labelled import Incident
 from logmeta.window import BoolArray, FloatArray, IntArray
 
 GAP: Final = 50

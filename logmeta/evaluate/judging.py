@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
+from logmeta.datasets.labelled import ANOMALOUS, NORMAL, LabelledSet
 from logmeta.evaluate import metrics
 from logmeta.evaluate.incidents import Found, IncidentJudge
-from logmeta.evaluate.labelled import ANOMALOUS, NORMAL, LabelledSet
 from logmeta.evaluate.results import BUDGETS, Granularity
 from logmeta.evaluate.verdicts import Verdicts
 from logmeta.window import FloatArray, IntArray

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from logmeta.datasets.draws import Draw
+from logmeta.datasets.labelled import ANOMALOUS, LabelledSet
 from logmeta.errors import LogmetaError
-from logmeta.evaluate.draws import Draw
-from logmeta.evaluate.labelled import ANOMALOUS, LabelledSet
 from logmeta.parse import TemplateTree
 
 

@@ -17,15 +17,15 @@ from typing import Final
 from rich.console import Console
 from rich.progress import Progress
 
+from logmeta import datasets
+from logmeta.datasets.draws import TooFewError, make_draw
+from logmeta.datasets.labelled import ANOMALOUS, LabelledSet
 from logmeta.errors import CalibrationError, InputError
-from logmeta.evaluate import datasets
 from logmeta.evaluate.ablations import ABLATIONS
 from logmeta.evaluate.baselines import BASELINES, why_not
 from logmeta.evaluate.bases import MAIN, VARIANTS, base_folder, folds, read_record, train_bases
 from logmeta.evaluate.cell import Cell, Outcome, Shown
-from logmeta.evaluate.draws import TooFewError, make_draw
 from logmeta.evaluate.journal import Entry, Journal, entry, key, rows
-from logmeta.evaluate.labelled import ANOMALOUS, LabelledSet
 from logmeta.evaluate.leaks import check_base, seen
 from logmeta.evaluate.plan import Choice, Shape, Task, tasks
 from logmeta.evaluate.results import Results, SetFacts

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from dataset_files import live, streams
 
+from logmeta.datasets import EXPECTED, SETS, Limits, available, load, names
+from logmeta.datasets.cards import render
+from logmeta.datasets.entry import smallest_hashes, split_in_time
+from logmeta.datasets.files import merged
+from logmeta.datasets.labelled import LabelledLine
 from logmeta.errors import InputError, UsageError
-from logmeta.evaluate.datasets import EXPECTED, SETS, Limits, available, load, names
-from logmeta.evaluate.datasets.cards import render
-from logmeta.evaluate.datasets.entry import smallest_hashes, split_in_time
-from logmeta.evaluate.datasets.files import merged
-from logmeta.evaluate.labelled import LabelledLine
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("LOGMETA_DATA", ROOT.parent / "shared" / "data"))

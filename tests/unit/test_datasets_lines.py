@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from dataset_files import labels, live, streams, write
 
+from logmeta.datasets import EXPECTED, Limits, available, live_folder, load, own, own_files
 from logmeta.errors import InputError, UsageError
-from logmeta.evaluate.datasets import EXPECTED, Limits, available, live_folder, load, own, own_files
 
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT / "fixtures" / "postgresql"

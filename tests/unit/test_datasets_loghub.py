@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from dataset_files import archive, instance, labels, streams, write
 
+from logmeta.datasets import Limits, available, load
 from logmeta.errors import InputError
-from logmeta.evaluate.datasets import Limits, available, load
 
 # Loghub
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from dataset_files import archive, instance, labels, streams, write
 
+from logmeta.datasets import Limits, load
+from logmeta.datasets.entry import smallest_hashes
 from logmeta.errors import InputError
-from logmeta.evaluate.datasets import Limits, load
-from logmeta.evaluate.datasets.entry import smallest_hashes
 
 # HDFS
 

@@ -9,14 +9,14 @@ import numpy as np
 import orjson
 import pytest
 
+from logmeta import datasets
+from logmeta.datasets.draws import make_draw
+from logmeta.datasets.labelled import DataCard, LabelledLine, LabelledSet
 from logmeta.errors import CalibrationError, InputError, UsageError
-from logmeta.evaluate import datasets
 from logmeta.evaluate.ablations import ABLATIONS, Lesson, prototypes, ridge, shipped, untrained_sum
 from logmeta.evaluate.bases import brought, folds
 from logmeta.evaluate.cell import Cell, Shown
-from logmeta.evaluate.draws import make_draw
 from logmeta.evaluate.journal import Journal, rows
-from logmeta.evaluate.labelled import DataCard, LabelledLine, LabelledSet
 from logmeta.evaluate.ours import line_verdicts, read, window_verdicts
 from logmeta.evaluate.plan import SHOTS, Choice, Shape, tasks
 from logmeta.evaluate.results import OURS, Condition, Results

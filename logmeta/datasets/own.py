@@ -8,11 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from logmeta.datasets.entry import Entry
+from logmeta.datasets.files import Row, flag, line_number, lines_of, span, stored, table, whole
+from logmeta.datasets.labelled import ANOMALOUS, NORMAL, DataCard, Incident, LabelledLine, LabelledSet
+from logmeta.datasets.live import line_labels
 from logmeta.errors import InputError, UsageError
-from logmeta.evaluate.datasets.entry import Entry
-from logmeta.evaluate.datasets.files import Row, flag, line_number, lines_of, span, stored, table, whole
-from logmeta.evaluate.datasets.live import line_labels
-from logmeta.evaluate.labelled import ANOMALOUS, NORMAL, DataCard, Incident, LabelledLine, LabelledSet
 
 FILES: Final = ("normal.log", "test.log", "labels.csv")
 _SPAN: Final = ("first_line", "last_line", "kind", "keyword_free", "silent")

@@ -12,13 +12,13 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+from logmeta.datasets import live, loghub, openstack, sessions, trainticket
+from logmeta.datasets.entry import DEFAULT, Entry, Limits
+from logmeta.datasets.expected import EXPECTED
+from logmeta.datasets.labelled import LabelledSet
+from logmeta.datasets.live import is_live_folder, live_folder
+from logmeta.datasets.own import OWN, is_own_folder, own, own_files
 from logmeta.errors import InputError, UsageError
-from logmeta.evaluate.datasets import live, loghub, openstack, sessions, trainticket
-from logmeta.evaluate.datasets.entry import DEFAULT, Entry, Limits
-from logmeta.evaluate.datasets.expected import EXPECTED
-from logmeta.evaluate.datasets.live import is_live_folder, live_folder
-from logmeta.evaluate.datasets.own import OWN, is_own_folder, own, own_files
-from logmeta.evaluate.labelled import LabelledSet
 
 SETS: Final[dict[str, Entry]] = {
     entry.name: entry

@@ -1,7 +1,7 @@
 """Support draws: which lines a method is shown, and which units it is judged on afterwards.
 
 Even draws take one contiguous block, as a person copies a piece of a log (draw 0 the very first lines); odd draws
-take pieces spread over the ordinary part. Everything follows from the set, the condition and the draw's number.
+take pieces spread over the ordinary part. Everything follows from the set, the shots and the draw's number.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
+from logmeta.datasets.labelled import ANOMALOUS, Incident, LabelledLine, LabelledSet
 from logmeta.errors import InputError
-from logmeta.evaluate.labelled import ANOMALOUS, Incident, LabelledLine, LabelledSet
-from logmeta.evaluate.results import Condition
 from logmeta.header import find_stamp
 from logmeta.records import LogRecord
 
@@ -23,8 +22,23 @@ PIECES: Final = 4
 _RESERVED_INCIDENTS: Final = 3
 
 
+class Shots(Protocol):
+    """How much of a set is shown: `k` ordinary lines or sessions (0: all), the share of anomalies hidden among them,
+    how many anomalies come with a label. `reserved` anomalies are set aside for hiding or labelling, not judged.
+    """
+
+    @property
+    def k(self) -> int: ...
+    @property
+    def contamination(self) -> float: ...
+    @property
+    def labels(self) -> int: ...
+    @property
+    def reserved(self) -> int: ...
+
+
 class TooFewError(InputError):
-    """The set has fewer ordinary units than the condition asks for."""
+    """The set has fewer ordinary units than the shots ask for."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +92,20 @@ def _restamped(line: LabelledLine, like: LabelledLine) -> LabelledLine:
     return line._replace(text=text, seconds=like.seconds)
 
 
-def make_draw(data: LabelledSet, condition: Condition, number: int, *, seed: int = 0) -> Draw:
-    """Draw `number` of a set under a condition.
+def make_draw(data: LabelledSet, shots: Shots, number: int, *, seed: int = 0) -> Draw:
+    """Draw `number` of a set with these shots.
 
     Raises:
-        TooFewError: fewer ordinary lines (or sessions) than `condition.k`, or fewer anomalies than are needed.
+        TooFewError: fewer ordinary lines (or sessions) than `shots.k`, or fewer anomalies than are needed.
     """
     rng = np.random.default_rng([seed, number])
     units = _units(data.ordinary, data.unit)
     ordinary = [u for u in units if all(data.ordinary[i].label != ANOMALOUS for i in u)]
-    chosen = _chosen(len(ordinary), condition.k, number, rng, data)
+    chosen = _chosen(len(ordinary), shots.k, number, rng, data)
     support = sorted(chain.from_iterable(ordinary[i] for i in chosen))
-    pool, judged = _reserve(data, condition, np.random.default_rng([seed, number, 1]))
-    hidden = pool[: round(condition.contamination * len(chosen))]
-    labelled = pool[: condition.labels]
+    pool, judged = _reserve(data, shots, np.random.default_rng([seed, number, 1]))
+    hidden = pool[: round(shots.contamination * len(chosen))]
+    labelled = pool[: shots.labels]
     return Draw(
         judged, number, tuple(support), tuple(chain.from_iterable(hidden)), tuple(chain.from_iterable(labelled))
     )
@@ -128,42 +142,38 @@ def _spread(available: int, k: int, rng: np.random.Generator) -> list[int]:
     return [start + j for start, size in zip(starts, sizes, strict=True) for j in range(size)]
 
 
-def _reserve(data: LabelledSet, condition: Condition, rng: np.random.Generator) -> tuple[list[list[int]], LabelledSet]:
+def _reserve(data: LabelledSet, shots: Shots, rng: np.random.Generator) -> tuple[list[list[int]], LabelledSet]:
     """Anomalous units to hide or to label, and the set without those that came from its test part."""
-    if not condition.reserved:
+    if not shots.reserved:
         return [], data
     early = [u for u in _units(data.ordinary, data.unit) if data.ordinary[u[0]].label == ANOMALOUS]
-    if len(early) >= condition.reserved:
-        picked = rng.choice(len(early), condition.reserved, replace=False)
+    if len(early) >= shots.reserved:
+        picked = rng.choice(len(early), shots.reserved, replace=False)
         return [early[int(i)] for i in picked], data
-    return _from_incidents(data, condition, rng) if data.incidents else _from_test(data, condition, rng)
+    return _from_incidents(data, shots, rng) if data.incidents else _from_test(data, shots, rng)
 
 
-def _from_test(
-    data: LabelledSet, condition: Condition, rng: np.random.Generator
-) -> tuple[list[list[int]], LabelledSet]:
+def _from_test(data: LabelledSet, shots: Shots, rng: np.random.Generator) -> tuple[list[list[int]], LabelledSet]:
     late = [u for u in _units(data.test, data.unit) if data.test[u[0]].label == ANOMALOUS]
-    if len(late) < 2 * condition.reserved:
+    if len(late) < 2 * shots.reserved:
         raise TooFewError(
-            f"{data.name!r} has {len(late)} anomalous {data.unit}s; setting {condition.reserved} aside would leave "
+            f"{data.name!r} has {len(late)} anomalous {data.unit}s; setting {shots.reserved} aside would leave "
             f"too few to judge on"
         )
-    picked = [late[int(i)] for i in rng.choice(len(late), condition.reserved, replace=False)]
+    picked = [late[int(i)] for i in rng.choice(len(late), shots.reserved, replace=False)]
     unknown = set(chain.from_iterable(picked))
     test = [line._replace(label=None) if i in unknown else line for i, line in enumerate(data.test)]
     return [[-1 - i for i in unit] for unit in picked], replace(data, test=test)
 
 
-def _from_incidents(
-    data: LabelledSet, condition: Condition, rng: np.random.Generator
-) -> tuple[list[list[int]], LabelledSet]:
+def _from_incidents(data: LabelledSet, shots: Shots, rng: np.random.Generator) -> tuple[list[list[int]], LabelledSet]:
     """Lines of up to three incidents, as somebody labels past incidents; those incidents are not judged."""
     known = [i for i in data.incidents if _symptoms(data, i)]
     picked = [known[int(i)] for i in rng.permutation(len(known))[:_RESERVED_INCIDENTS]]
     lines = sorted(chain.from_iterable(_symptoms(data, i) for i in picked))
-    if len(lines) < condition.reserved:
+    if len(lines) < shots.reserved:
         raise TooFewError(f"three incidents of {data.name!r} have {len(lines)} labelled lines, too few")
-    some = [lines[int(i)] for i in rng.permutation(len(lines))[: condition.reserved]]
+    some = [lines[int(i)] for i in rng.permutation(len(lines))[: shots.reserved]]
     return [[-1 - i] for i in some], without(data, picked)
 
 

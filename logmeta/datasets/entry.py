@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from logmeta.datasets.files import stored
+from logmeta.datasets.labelled import DataCard, LabelledLine, LabelledSet, Unit
 from logmeta.errors import InputError, UsageError
-from logmeta.evaluate.datasets.files import stored
-from logmeta.evaluate.labelled import DataCard, LabelledLine, LabelledSet, Unit
 
 
 @dataclass(frozen=True, slots=True)

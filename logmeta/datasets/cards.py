@@ -2,7 +2,7 @@
 
 logmeta's docs/datasets.md is written by:
 
-    python -m logmeta.evaluate.datasets.cards --data DATA > docs/datasets.md
+    python -m logmeta.datasets.cards --data DATA > docs/datasets.md
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from logmeta.evaluate.datasets import EXPECTED, SETS, Entry, available, load
-from logmeta.evaluate.labelled import LabelledLine, LabelledSet
+from logmeta.datasets import EXPECTED, SETS, Entry, available, load
+from logmeta.datasets.labelled import LabelledLine, LabelledSet
 
 _HEAD: Final = """\
 # Labelled sets
 
-<!-- Written by `python -m logmeta.evaluate.datasets.cards --data DATA`; do not edit by hand. -->
+<!-- Written by `python -m logmeta.datasets.cards --data DATA`; do not edit by hand. -->
 
 What `logmeta eval` can judge on. Sets are read from a data folder (`--data` or `LOGMETA_DATA`); nothing is downloaded.
 Positives are anomalous lines or sessions of the test part. Lines inside incident spans whose cause is not certain have

@@ -9,10 +9,10 @@ from datetime import UTC
 from pathlib import Path
 from typing import Final
 
+from logmeta.datasets.entry import Entry, Limits, smallest_hashes, split_in_time
+from logmeta.datasets.files import lines_of, table, whole
+from logmeta.datasets.labelled import ANOMALOUS, NORMAL, DataCard, LabelledLine, LabelledSet
 from logmeta.errors import InputError
-from logmeta.evaluate.datasets.entry import Entry, Limits, smallest_hashes, split_in_time
-from logmeta.evaluate.datasets.files import lines_of, table, whole
-from logmeta.evaluate.labelled import ANOMALOUS, NORMAL, DataCard, LabelledLine, LabelledSet
 
 _EVENTS, _SEQUENCES = "hdfs_loglead/hdfs_events_2percent.parquet", "hdfs_loglead/hdfs_seqs_2percent.parquet"
 _PARTS: Final = ("date", "time", "id", "level", "component", "m_message")

@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from logmeta.datasets.entry import Entry, Limits
+from logmeta.datasets.files import table
+from logmeta.datasets.labelled import ANOMALOUS, NORMAL, DataCard, Incident, LabelledLine, LabelledSet
 from logmeta.errors import InputError
-from logmeta.evaluate.datasets.entry import Entry, Limits
-from logmeta.evaluate.datasets.files import table
-from logmeta.evaluate.labelled import ANOMALOUS, NORMAL, DataCard, Incident, LabelledLine, LabelledSet
 
 _FILES: Final = ("nezha_trainticket/logs.tar.xz", "nezha_trainticket/fault_windows.csv")
 WINDOW_S: Final = 180

@@ -10,10 +10,10 @@ from typing import Final
 
 import orjson
 
+from logmeta.datasets.entry import Entry, Limits
+from logmeta.datasets.files import Row, flag, line_number, lines_of, span, table, whole
+from logmeta.datasets.labelled import ANOMALOUS, NORMAL, DataCard, Incident, LabelledLine, LabelledSet
 from logmeta.errors import InputError
-from logmeta.evaluate.datasets.entry import Entry, Limits
-from logmeta.evaluate.datasets.files import Row, flag, line_number, lines_of, span, table, whole
-from logmeta.evaluate.labelled import ANOMALOUS, NORMAL, DataCard, Incident, LabelledLine, LabelledSet
 
 _TITLES: Final = {
     "apache": "Apache httpd with mod_wsgi",

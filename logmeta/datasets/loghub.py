@@ -12,11 +12,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from logmeta.datasets.entry import Entry, Limits, smallest_hashes
+from logmeta.datasets.files import NO_TIME, iso_seconds, lines_of, merged, stored, table
+from logmeta.datasets.labelled import ANOMALOUS, NORMAL, DataCard, LabelledLine, LabelledSet
+from logmeta.datasets.sessions import LOGHUB_TERMS, XU, in_time
 from logmeta.errors import InputError
-from logmeta.evaluate.datasets.entry import Entry, Limits, smallest_hashes
-from logmeta.evaluate.datasets.files import NO_TIME, iso_seconds, lines_of, merged, stored, table
-from logmeta.evaluate.datasets.sessions import LOGHUB_TERMS, XU, in_time
-from logmeta.evaluate.labelled import ANOMALOUS, NORMAL, DataCard, LabelledLine, LabelledSet
 
 FULL_SESSIONS: Final = 50_000
 FULL_LINES: Final = 2_000_000

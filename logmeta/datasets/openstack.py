@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from logmeta.datasets.entry import Entry, Limits, smallest_hashes
+from logmeta.datasets.files import merged, table
+from logmeta.datasets.labelled import ANOMALOUS, NORMAL, DataCard, LabelledLine, LabelledSet
 from logmeta.errors import InputError
-from logmeta.evaluate.datasets.entry import Entry, Limits, smallest_hashes
-from logmeta.evaluate.datasets.files import merged, table
-from logmeta.evaluate.labelled import ANOMALOUS, NORMAL, DataCard, LabelledLine, LabelledSet
 
 _LABELS: Final = "openstack_fi/labels.csv"
 _TIME: Final = re.compile(rb"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}", re.MULTILINE)
