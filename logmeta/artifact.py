@@ -26,15 +26,16 @@ from logmeta.calibrate import Calibration
 from logmeta.detector import Detector, MetaModel
 from logmeta.encode.sequence import Candidates
 from logmeta.errors import ArtifactError
-from logmeta.evidence import Reference
+from logmeta.evidence import Memory, Reference
 from logmeta.grouping import WindowReference, Windows
 from logmeta.meta.base import BaseModel
+from logmeta.meta.features import Precedent
 from logmeta.parse import TemplateTree
 from logmeta.records import AlarmBudget
 from logmeta.window import Context, Slot, Tally
 from logmeta.windows import Window
 
-FORMAT: Final = 2  # 1: no whole windows (`window`, `pairs`, window.* arrays)
+FORMAT: Final = 3  # 1: no whole windows (`window`, `pairs`, window.* arrays); 2: no precedents (precedent.* arrays)
 MANIFEST: Final = "manifest.json"
 FILES: Final = ("weights.safetensors", "templates.json", "calibration.safetensors", "README.md")
 _LARGEST: Final = 512 * 2**20
@@ -76,7 +77,8 @@ def _swap(beside: Path, folder: Path) -> None:
 
 def _write(detector: Detector, folder: Path) -> None:
     save_file({k: np.ascontiguousarray(v) for k, v in detector.params.items()}, folder / "weights.safetensors")
-    templates = {"templates": detector.templates, "tree": detector.tree.snapshot(), **_context_data(detector.context)}
+    memory = detector.memory
+    templates = {"templates": memory.templates, "tree": memory.tree.snapshot(), **_context_data(memory.context)}
     if detector.windows is not None:
         templates["window_pairs"] = detector.windows.support.pairs
     (folder / "templates.json").write_bytes(orjson.dumps(templates))
@@ -88,8 +90,8 @@ def _write(detector: Detector, folder: Path) -> None:
 
 
 def _arrays(detector: Detector) -> dict[str, npt.NDArray[Any]]:
-    reference = detector.reference
-    bank = detector.context.bank
+    memory = detector.memory
+    reference, bank = memory.reference, memory.context.bank
     arrays = {
         "scores": detector.calibration.scores,
         "window_scores": detector.window_calibration.scores,
@@ -97,6 +99,8 @@ def _arrays(detector: Detector) -> dict[str, npt.NDArray[Any]]:
         "candidates": reference.candidates.vectors,
         "log_prior": reference.candidates.log_prior,
         "embeddings": reference.embeddings,
+        "precedent.most": memory.precedent.most,
+        "precedent.recent": memory.precedent.recent,
         "bank": bank if bank is not None else np.zeros((0, detector.base.encoders.dimension), np.float32),
     }
     if detector.windows is not None:
@@ -138,7 +142,7 @@ def _manifest(detector: Detector, folder: Path) -> dict[str, object]:
         "seed": detector.seed,
         "lines_used": detector.lines_used,
         "span_s": detector.span_s,
-        "timed": detector.timed,
+        "timed": detector.memory.timed,
         "trusted": detector.trusted,
         "stream_regex": detector.stream_regex,
         "window": str(detector.window),
@@ -224,11 +228,7 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         source=manifest["source"],
         params=load_file(folder / "weights.safetensors"),
         trusted=manifest["trusted"],
-        tree=TemplateTree(templates=[(text, size) for text, size in data["tree"]]),
-        templates=tuple(data["templates"]),
-        timed=manifest["timed"],
-        context=_context(data, arrays),
-        reference=Reference(Candidates(arrays["candidates"], arrays["log_prior"]), arrays["embeddings"]),
+        memory=_memory(manifest, data, arrays),
         calibration=Calibration(arrays["scores"], float(arrays["slopes"][0])),
         window_calibration=Calibration(arrays["window_scores"], float(arrays["slopes"][1])),
         budget=AlarmBudget(manifest["alarm_budget_per_day"]),
@@ -239,6 +239,18 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         version=manifest["version"],
         window=Window.parse(manifest.get("window", "line")),
         windows=_windows(data, arrays),
+    )
+
+
+def _memory(manifest: Mapping[str, Any], data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Memory:
+    known = "precedent.most" in arrays
+    return Memory(
+        tree=TemplateTree(templates=[(text, size) for text, size in data["tree"]]),
+        templates=tuple(data["templates"]),
+        timed=manifest["timed"],
+        context=_context(data, arrays),
+        reference=Reference(Candidates(arrays["candidates"], arrays["log_prior"]), arrays["embeddings"]),
+        precedent=Precedent(arrays["precedent.most"], arrays["precedent.recent"]) if known else Precedent(),
     )
 
 

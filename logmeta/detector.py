@@ -17,11 +17,10 @@ from logmeta.calibrate import AlarmLevel, Calibration
 from logmeta.closing import WindowScorer
 from logmeta.config import BASE_MODEL
 from logmeta.errors import ScoreError, UsageError
-from logmeta.evidence import EvidenceReader, Reference
+from logmeta.evidence import EvidenceReader, Memory
 from logmeta.grouping import WindowReference
 from logmeta.meta.base import BaseModel, load_base
 from logmeta.meta.scorer import Params, base_scores, net_scores
-from logmeta.parse import Parser, TemplateTree
 from logmeta.records import (
     AlarmBudget,
     JsonValue,
@@ -33,7 +32,7 @@ from logmeta.records import (
     as_records,
 )
 from logmeta.session import ScoringSession
-from logmeta.window import Context, FloatArray
+from logmeta.window import FloatArray
 from logmeta.windows import Window
 
 BATCH: Final = 2_048
@@ -131,11 +130,7 @@ class Detector:
     source: str
     params: Params
     trusted: bool
-    tree: TemplateTree
-    templates: tuple[str, ...]
-    timed: bool
-    context: Context
-    reference: Reference
+    memory: Memory
     calibration: Calibration
     window_calibration: Calibration
     budget: AlarmBudget
@@ -150,7 +145,7 @@ class Detector:
     @cached_property
     def level(self) -> AlarmLevel:
         """The alarm level that the budget asks for at this source's rate."""
-        timed = self.context.lines_per_second if self.span_s > 0 else None
+        timed = self.memory.context.lines_per_second if self.span_s > 0 else None
         return AlarmLevel.of(self.budget, self.calibration, timed)
 
     @cached_property
@@ -158,10 +153,10 @@ class Detector:
         """What scores whole windows; None where the window is a single line."""
         if self.windows is None:
             return None
-        per_second = self.context.lines_per_second * len(self.windows.support) / self.lines_used
+        per_second = self.memory.context.lines_per_second * len(self.windows.support) / self.lines_used
         level = AlarmLevel.of(self.budget, self.window_calibration, per_second if self.span_s > 0 else None)
         return WindowScorer(
-            self.source, self.window, self.windows, self.window_calibration, level, self.model, self.templates
+            self.source, self.window, self.windows, self.window_calibration, level, self.model, self.memory.templates
         )
 
     @property
@@ -212,13 +207,8 @@ class Detector:
         return "; ".join(reason.text for reason in reasons)
 
     def reader(self) -> EvidenceReader:
-        """A reader of later lines: it begins with a copy of the detector's context and no stream open."""
-        parser = Parser(self.tree, timed=self.timed)
-        for template in self.templates:
-            parser.number_of(template)
-        reader = EvidenceReader(self.base.encoders, parser, self.context.copy(), self.reference)
-        reader.forget_streams()
-        return reader
+        """A reader of later lines: it begins with a copy of the detector's memory and no stream open."""
+        return self.memory.reader(self.base.encoders)
 
     def session(self) -> ScoringSession:
         """An open scoring session: it holds the streams' contexts, so batches may come in pieces."""
@@ -232,7 +222,7 @@ class Detector:
             "base": self.base.name,
             "version": self.version,
             "lines_used": self.lines_used,
-            "templates": len(self.templates),
+            "templates": len(self.memory.templates),
             "calibration_lines": len(self.calibration.scores),
             "smallest_p_value": self.calibration.smallest_p,
             "alarm_budget_per_day": self.budget.per_day,

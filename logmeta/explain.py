@@ -7,12 +7,13 @@ as a share of all such falls.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from logmeta.header import LEVELS
-from logmeta.meta.scorer import COLUMNS, HALF_LIVES
+from logmeta.meta.features import COLUMNS, places_of
 from logmeta.parse import fingerprint, words_of
 from logmeta.records import Reason
 from logmeta.window import Fact, FloatArray
@@ -71,13 +72,17 @@ def _shares(score: Callable[[FloatArray], FloatArray], x: FloatArray, ordinary: 
     kinds = list(dict.fromkeys(KINDS.values()))
     without = np.repeat(x[None], len(kinds) + 1, axis=0)
     for i, kind in enumerate(kinds):
-        members = [COLUMNS.index(name) for name, of in KINDS.items() if of == kind]
-        places = [m + scale * len(COLUMNS) for m in members for scale in range(1 + len(HALF_LIVES))]
+        places = _places(kind)
         without[i, places] = np.minimum(x[places], ordinary[places])
     raw = score(without)
     falls = np.maximum(raw[-1] - raw[:-1], 0)
     total = float(falls.sum()) or 1.0
     return {kind: float(fall) / total for kind, fall in zip(kinds, falls, strict=True)}
+
+
+@lru_cache(maxsize=64)
+def _places(kind: str) -> list[int]:
+    return places_of([name for name, of in KINDS.items() if of == kind])
 
 
 def _recent(row: FloatArray) -> set[str]:

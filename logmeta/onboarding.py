@@ -14,7 +14,8 @@ from logmeta.errors import InputError
 from logmeta.grouping import Line, WindowReference, Windows
 from logmeta.meta.adapt import fast_weights, ranks_no_worse
 from logmeta.meta.base import BaseModel
-from logmeta.meta.scorer import Params, base_scores, smooth
+from logmeta.meta.features import smooth
+from logmeta.meta.scorer import Params, base_scores
 from logmeta.meta.support import Support, corrupted, labelled_lines, prepare
 from logmeta.parse import ParsedEvent
 from logmeta.records import AlarmBudget, LogRecord
@@ -91,11 +92,7 @@ def calibrated(base: BaseModel, support: Support, params: Params, asked: Asked, 
         source=asked.source,
         params=params,
         trusted=trusted,
-        tree=support.tree,
-        templates=tuple(support.templates),
-        timed=support.timed,
-        context=support.context,
-        reference=support.reference,
+        memory=support.memory,
         calibration=Calibration(np.zeros(1), 1.0),
         window_calibration=Calibration(np.zeros(1), 1.0),
         budget=asked.budget,
@@ -130,7 +127,7 @@ def _support_windows(support: Support, raw: FloatArray, window: Window) -> Windo
     ]
     closed = [w for i, line in enumerate(lines) for w in cutter.add(i, support.streams[i], line.seconds)]
     complete = [w for w in [*closed, *cutter.finish()] if window.kind == "session" or len(w.positions) == window.lines]
-    return Windows.of([[lines[p] for p in w.positions] for w in complete], len(support.templates))
+    return Windows.of([[lines[p] for p in w.positions] for w in complete], len(support.memory.templates))
 
 
 def _span(events: Sequence[ParsedEvent]) -> float:

@@ -15,7 +15,7 @@ from logmeta.closing import OpenWindows
 from logmeta.explain import reasons_for, sentences
 from logmeta.grouping import Line
 from logmeta.header import split_header
-from logmeta.meta.scorer import smooth
+from logmeta.meta.features import smooth
 from logmeta.parse import ParsedEvent
 from logmeta.records import LogRecord, Reason, ScoredLine, ScoredWindow
 from logmeta.window import Fact, FloatArray
@@ -66,7 +66,8 @@ class ScoringSession:
     def copy(self) -> ScoringSession:
         """A session of its own that goes on from here; what is frozen is shared."""
         detector, context = self.detector, self._reader.context
-        frozen = (detector, detector.base.encoders, detector.reference, detector.tree, detector.window_scorer)
+        memory = detector.memory
+        frozen = (detector, detector.base.encoders, memory.reference, memory.tree, detector.window_scorer)
         known = {id(part): part for part in (*frozen, self._model)} | {id(context): context.copy()}
         return deepcopy(self, known)
 

@@ -15,8 +15,9 @@ import numpy as np
 from logmeta.detector import Detector
 from logmeta.evaluate.bases import MAIN
 from logmeta.meta.base import BaseModel
-from logmeta.meta.outer import arrays, initial_params
-from logmeta.meta.scorer import COLUMNS, HIDDEN, WIDTH, Params
+from logmeta.meta.features import COLUMNS, WIDTH, places_of
+from logmeta.meta.outer import NETS, arrays, initial_params
+from logmeta.meta.scorer import HIDDEN, Params, together
 from logmeta.meta.support import Support
 from logmeta.onboarding import Asked, adapted, calibrated
 from logmeta.window import BoolArray, FloatArray
@@ -51,7 +52,8 @@ def untrained_sum(lesson: Lesson) -> Detector:
 
 def no_meta_learning(lesson: Lesson) -> Detector:
     """The same inner loop from weights that were never meta-trained."""
-    start = replace(lesson.base, params=arrays(initial_params(lesson.asked.seed)))
+    nets = [arrays(initial_params(lesson.asked.seed + i)) for i in range(NETS)]
+    start = replace(lesson.base, params=together(nets))
     params, trusted = adapted(start, lesson.support, lesson.wrong)
     return lesson.detector(params, trusted=trusted)
 
@@ -73,8 +75,9 @@ def no_smoothing(lesson: Lesson) -> Detector:
 
 def no_sequence_model(lesson: Lesson) -> Detector:
     """Without next-event surprise and contextual distance."""
-    kept = [name not in ("sequence", "context") for name in COLUMNS]
-    return _seeing(lesson, np.array(kept * (WIDTH // len(COLUMNS))))
+    kept = np.ones(WIDTH, dtype=bool)
+    kept[places_of(("sequence", "context"))] = False
+    return _seeing(lesson, kept)
 
 
 def _seeing(lesson: Lesson, kept: BoolArray) -> Detector:
@@ -119,7 +122,7 @@ def _linear(weights: FloatArray) -> Params:
     """A scorer that is a plain weighted sum of the features, of the length that the base score's weights have."""
     scaled = (weights / max(float(np.linalg.norm(weights)), 1e-9)).astype(np.float32)
     shapes = {"w1": (WIDTH, HIDDEN), "b1": (HIDDEN,), "w2": (HIDDEN,)}
-    return {"linear": scaled} | {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    return together([{"linear": scaled} | {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}])
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,7 +191,7 @@ class Cell:
 
     def _ours(self, methods: Sequence[str], base: BaseModel) -> Iterator[Outcome]:
         sight = self.shown.through(base)
-        before = sight.support.tree.snapshot()
+        before = sight.support.memory.tree.snapshot()
         started = time.process_time()
         lesson = self._lesson(base, sight.support)
         first = shipped(lesson)
@@ -205,7 +205,7 @@ class Cell:
             kind: Kind = "ours" if method == OURS else "ablation"
             for granularity, found in figures.items():
                 yield Outcome(method, kind, granularity, found, fit_s, score_s)
-        check_frozen(sight.support.tree, before, len(self.shown.support), self.data.name)
+        check_frozen(sight.support.memory.tree, before, len(self.shown.support), self.data.name)
 
     def _lesson(self, base: BaseModel, support: Support) -> Lesson:
         window = WHOLE_SESSIONS if self._sessions else Window()

@@ -22,12 +22,13 @@ from logmeta.encode.text import TemplateVectors, TextEncoder
 from logmeta.errors import ArtifactError
 from logmeta.evidence import Encoders
 from logmeta.meta.adapt import InnerLoop
+from logmeta.meta.features import WIDTH
 from logmeta.meta.options import InnerLoopKind
-from logmeta.meta.scorer import WIDTH, Params
+from logmeta.meta.scorer import Params
 from logmeta.window import FloatArray
 
 PRETRAINED: Final = Path(__file__).parent.parent / "pretrained"
-FORMAT: Final = 2
+FORMAT: Final = 3
 SEQUENCE_FILE: Final = "sequence.onnx"
 VECTOR_CACHE: Final = 20_000
 

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 InnerLoopKind: TypeAlias = Literal["maml", "first-order", "anil", "meta-sgd", "none"]
 SequenceKind: TypeAlias = Literal["transformer", "bag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What is asked of one training.
+
+    `data` are folders of labelled logs, `hold_out` names systems that must not be seen, nor others of their families;
+    `quick` cuts the steps to a tenth.
+    """
+
+    data: tuple[Path, ...]
+    seed: int = 0
+    hold_out: tuple[str, ...] = ()
+    quick: bool = False
+    name: str = "base"
+
+    def steps(self, full: int) -> int:
+        """How many of a full training's steps are done."""
+        return full // 10 if self.quick else full
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ def in_chunks(detector, lines, size):
 
 
 def state(detector):
-    return repr(detector.context), detector.tree.snapshot(), detector.templates, detector.calibration.scores.tobytes()
+    memory = detector.memory
+    return repr(memory), memory.tree.snapshot(), detector.calibration.scores.tobytes()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from logmeta.explain import KINDS, MOST_REASONS, reasons_for, sentences
-from logmeta.meta.scorer import COLUMNS, WIDTH, base_scores, empty_carry, features
+from logmeta.meta.features import COLUMNS, WIDTH, Precedent, empty_carry, smoothed
+from logmeta.meta.scorer import base_scores
 
 
 def row(**nats):
@@ -22,7 +23,7 @@ def words(facts=None, missing="", typical=None):
 
 def reasons(evidence, facts=None, before=None):
     rows = evidence[None] if before is None else np.stack([before, evidence])
-    x = features(rows, empty_carry())[0][-1]
+    x = Precedent().features(smoothed(rows, empty_carry())[0])[-1]
     return reasons_for(base_scores, x, np.zeros(WIDTH, np.float32), evidence, words(facts))
 
 
