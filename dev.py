@@ -66,10 +66,23 @@ def run_tests(rest: list[str]) -> int:
 
 
 def quick_eval(logmeta: Path) -> None:
-    """The yardstick on the repository's own labelled logs, and the report of it."""
+    """The yardstick on the repository's own labelled logs, no worse than with the base model before, and the report."""
     with tempfile.TemporaryDirectory() as folder:
         results = str(Path(folder, "eval.json"))
-        call(str(logmeta), "eval", "--quick", "--data", "fixtures", "--work", folder, "--out", results)
+        before = "docs/results/quick.json"
+        call(
+            str(logmeta),
+            "eval",
+            "--quick",
+            "--data",
+            "fixtures",
+            "--work",
+            folder,
+            "--out",
+            results,
+            "--not-below",
+            before,
+        )
         call(str(logmeta), "report", results, "--out", str(Path(folder, "report.md")), "--html", "out/quick-eval.html")
 
 

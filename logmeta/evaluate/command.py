@@ -6,11 +6,14 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from logmeta.errors import UsageError
+
+if TYPE_CHECKING:
+    from logmeta.evaluate.results import Results
 
 EPILOG: Final = (
     "Example: logmeta eval --data DATA --sets nginx --methods logmeta --k 200 --draws 20 --out out/cell.json"
@@ -40,6 +43,9 @@ def evaluate(
     ablations: Annotated[bool, typer.Option(help="Train and run the ablations' base models too.")] = True,
     finished: Annotated[bool, typer.Option("--finished", help="Run nothing: gather the cells that are done.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Few draws, cheap methods: minutes.")] = False,
+    not_below: Annotated[
+        Path | None, typer.Option(help="Earlier results file: exit code 1 where logmeta got worse than there.")
+    ] = None,
 ) -> None:
     """Judge logmeta, its ablations and every baseline on labelled logs, without leaks (needs the `eval` extra)."""
     _check_installed()
@@ -70,6 +76,18 @@ def evaluate(
     )
     for what, why in results.skipped.items():
         typer.echo(f"skipped {what}: {why}", err=True)
+    if not_below is not None:
+        _compare(results, not_below)
+
+
+def _compare(results: Results, before: Path) -> None:
+    from logmeta.evaluate.guard import falls
+    from logmeta.evaluate.results import Results
+
+    fallen = falls(results, Results.load(before))
+    if fallen:
+        typer.echo(f"worse than in {before}: {'; '.join(map(str, fallen))}", err=True)
+        raise typer.Exit(1)
 
 
 QUICK_DRAWS: Final = 3
