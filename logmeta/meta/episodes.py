@@ -59,7 +59,8 @@ LINES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """Features of a support set, of corrupted copies of it, and of labelled queries.
+    """Features of a support set (of the lines that adaptation sees and of those held out), of corrupted copies of it,
+    and of labelled queries.
 
     `incidents` holds one array (lines, WIDTH) per incident, `causes` the lines known to be caused by one,
     `normal` the lines outside all incidents.
@@ -67,6 +68,7 @@ class Episode:
 
     source: str
     support: FloatArray
+    held_out: FloatArray
     corrupted: FloatArray
     incidents: list[FloatArray]
     causes: FloatArray
@@ -105,8 +107,8 @@ def _write(path: Path, found: Sequence[Episode]) -> None:
 
 def _arrays(e: Episode) -> dict[str, FloatArray]:
     incidents = {f"incident.{i}": x for i, x in enumerate(e.incidents)}
-    whole = {"support": e.support, "corrupted": e.corrupted, "causes": e.causes, "normal": e.normal}
-    return whole | incidents
+    whole = ("support", "held_out", "corrupted", "causes", "normal")
+    return {name: getattr(e, name) for name in whole} | incidents
 
 
 def _read(path: Path, source: str) -> list[Episode]:
@@ -120,7 +122,8 @@ def _read(path: Path, source: str) -> list[Episode]:
 
 def _episode_of(source: str, parts: Mapping[str, FloatArray]) -> Episode:
     incidents = [x for name, x in parts.items() if name.startswith("incident.")]
-    return Episode(source, parts["support"], parts["corrupted"], incidents, parts["causes"], parts["normal"])
+    whole = {name: x for name, x in parts.items() if not name.startswith("incident.")}
+    return Episode(source=source, incidents=incidents, **whole)
 
 
 def episodes(encoders: Encoders, data: LabelledSet, foreign: Sequence[str], *, seed: int) -> Iterator[Episode]:
@@ -142,15 +145,16 @@ def episode(encoders: Encoders, draw: Draw, shots: Shots, foreign: Sequence[str]
     labels = np.array([-1 if line.label is None else line.label for line in data.test])
     normal = np.unique(head[np.flatnonzero(labels == NORMAL)])
     causes = np.unique(head[np.flatnonzero(labels == ANOMALOUS)])
-    wrong = corrupted(encoders, support, foreign, seed=seed)
     spans = [np.unique(head[i.first - 1 : i.last]) for i in data.incidents]
+    adapting, held_out = support.split()
     return Episode(
-        data.name,
-        support.split()[0],
-        wrong,
-        [x[_thinned(rows, _PER_INCIDENT, rng)] for rows in spans],
-        x[_thinned(causes, _CAUSES, rng)],
-        x[_thinned(normal, _NEGATIVES, rng)],
+        source=data.name,
+        support=adapting,
+        held_out=support.x[held_out],
+        corrupted=corrupted(encoders, support, foreign, seed=seed),
+        incidents=[x[_thinned(rows, _PER_INCIDENT, rng)] for rows in spans],
+        causes=x[_thinned(causes, _CAUSES, rng)],
+        normal=x[_thinned(normal, _NEGATIVES, rng)],
     )
 
 

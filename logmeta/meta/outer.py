@@ -33,6 +33,7 @@ NETS: Final = 4
 TASKS_PER_STEP: Final = 4
 _TOP: Final = 5
 _CAUSES: Final = 0.5
+_EXCHANGEABLE: Final = 0.3
 _MARGIN: Final = 1.5
 
 
@@ -75,6 +76,7 @@ class Tasks:
     """An episode on the net's scale."""
 
     support: Tensor
+    held_out: Tensor
     corrupted: Tensor
     incidents: list[Tensor]
     causes: Tensor
@@ -85,8 +87,10 @@ class Tasks:
         def on_scale(x: FloatArray) -> Tensor:
             return torch.from_numpy((x - scale[0]) / scale[1])
 
-        incidents = [on_scale(x) for x in e.incidents]
-        return cls(on_scale(e.support), on_scale(e.corrupted), incidents, on_scale(e.causes), on_scale(e.normal))
+        support, held_out, wrong, causes, normal = map(
+            on_scale, (e.support, e.held_out, e.corrupted, e.causes, e.normal)
+        )
+        return cls(support, held_out, wrong, [on_scale(x) for x in e.incidents], causes, normal)
 
     def sample(self, rng: np.random.Generator) -> Tasks:
         """A step's share of the episode: fewer lines, half of the incidents."""
@@ -97,6 +101,7 @@ class Tasks:
         chosen = rng.permutation(len(self.incidents))[: (len(self.incidents) + 1) // 2]
         return Tasks(
             some(self.support, 300),
+            some(self.held_out, 1500),
             some(self.corrupted, 300),
             [self.incidents[int(i)] for i in chosen],
             some(self.causes, 300),
@@ -118,12 +123,34 @@ class ScorerNet(nn.Module):
 
 
 def query_loss(params: Weights, task: Tasks, margin: float = _MARGIN) -> Tensor:
-    """Outer loss: each incident's few loudest lines, and the lines it caused, above the source's normal lines."""
-    below = net_scores(params, task.normal) + margin
+    """Outer loss: each incident's few loudest lines, and the lines it caused, above the source's normal lines.
+
+    Those must also look as odd as the support lines that were held out from adaptation: they are what later lines are
+    calibrated against.
+    """
+    normal = net_scores(params, task.normal)
+    below = normal + margin
     scored = [net_scores(params, x) for x in task.incidents if len(x)]
     peaks = [x.topk(min(_TOP, len(x))).values.mean() for x in scored]
     loudest = torch.stack(peaks) if peaks else below[:0]
-    return ranking_loss(loudest, below) + _CAUSES * ranking_loss(net_scores(params, task.causes), below)
+    ranked = ranking_loss(loudest, below) + _CAUSES * ranking_loss(net_scores(params, task.causes), below)
+    return ranked + _EXCHANGEABLE * shift_loss(normal, net_scores(params, task.held_out))
+
+
+def shift_loss(later: Tensor, held_out: Tensor) -> Tensor:
+    """How far normal lines' scores (n,) lie from those of the lines that calibrate them (m,), shape ().
+
+    Means, and means of the highest tenth, in spreads of the later scores; 0 where exchangeable lines would be.
+    """
+    if later.numel() == 0 or held_out.numel() == 0:
+        return (later.sum() + held_out.sum()) * 0
+    spread = later.detach().std(correction=0) + 0.5
+    away = torch.stack([later.mean() - held_out.mean(), _highest(later) - _highest(held_out)]) / spread
+    return nn.functional.smooth_l1_loss(away, torch.zeros(2), reduction="sum")
+
+
+def _highest(scores: Tensor) -> Tensor:
+    return scores.topk(max(1, len(scores) // 10)).values.mean()
 
 
 def meta_train(

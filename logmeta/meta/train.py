@@ -70,7 +70,7 @@ def train(
         steps = asked.steps(META_STEPS)
         with curves.stage(f"scorer {chosen.inner_loop}", NETS * steps) as stage:
             params, inner = meta_train(episodes, scale, seed=asked.seed, steps=steps, stage=stage, options=chosen)
-        slope = usual_slope(params, scale, [(e.support, e.corrupted) for e in episodes], inner)
+        slope = usual_slope(params, scale, episodes, inner)
         base = BaseModel(asked.name, "", encoders, params, *scale, tuple(_foreign(sets)), slope, inner)
         told = record | {
             "unlabelled": unlabelled,
@@ -159,16 +159,13 @@ def scale_of(episodes: Sequence[Episode]) -> tuple[FloatArray, FloatArray]:
 
 
 def usual_slope(
-    params: Params,
-    scale: tuple[FloatArray, FloatArray],
-    supports: Sequence[tuple[FloatArray, FloatArray]],
-    inner: InnerLoop,
+    params: Params, scale: tuple[FloatArray, FloatArray], episodes: Sequence[Episode], inner: InnerLoop
 ) -> float:
-    """Mean slope of the normal score tails of adapted scorers, over (held-out support, corrupted) features."""
+    """Mean slope of the score tails of held-out support lines, as adapted scorers see them."""
     slopes = []
-    for good, bad in supports:
-        support, wrong = ((x - scale[0]) / scale[1] for x in (good, bad))
-        slopes.append(tail_slope(net_scores(fast_weights(params, wrong, support, inner), support)))
+    for e in episodes:
+        support, held_out, wrong = ((x - scale[0]) / scale[1] for x in (e.support, e.held_out, e.corrupted))
+        slopes.append(tail_slope(net_scores(fast_weights(params, wrong, support, inner), held_out)))
     return float(np.mean(slopes))
 
 

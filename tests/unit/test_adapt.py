@@ -48,6 +48,15 @@ def test_one_pair_of_equal_scores_costs_what_the_formula_says():
     assert ranking_loss(torch.zeros(1), torch.zeros(1)).item() == pytest.approx(expected, abs=1e-3)
 
 
+def test_scores_that_calibration_would_not_expect_cost_what_the_formula_says():
+    held_out = torch.tensor([0.0, 2.0])  # mean 1, its highest tenth 2
+    later = held_out + 3  # spread 1
+    away = 3 / (1 + 0.5)
+    assert outer.shift_loss(later, held_out).item() == pytest.approx(2 * (away - 0.5))  # Huber, two of them
+    assert outer.shift_loss(held_out, held_out).item() == 0
+    assert outer.shift_loss(later[:0], held_out).item() == 0
+
+
 def test_the_loss_is_small_when_anomalous_lines_stand_above_and_bounded_when_they_do_not():
     above, below = torch.full((3,), 50.0), torch.full((3,), -50.0)
     assert ranking_loss(above, below).item() == pytest.approx(0, abs=1e-6)

@@ -24,7 +24,7 @@ def test_foreign_lines_are_one_of_a_kind():
 def test_every_source_is_met_as_often_as_the_others():
     outer = pytest.importorskip("logmeta.meta.outer", reason="torch is not installed (the `train` extra)")
     nothing = np.zeros((0, 1))
-    found = [Episode(name, nothing, nothing, [], nothing, nothing) for name in "aab"]
+    found = [Episode(name, nothing, nothing, nothing, [], nothing, nothing) for name in "aab"]
     assert outer._chances(found) == pytest.approx([0.25, 0.25, 0.5])
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from logmeta import datasets, metrics
+from logmeta import datasets
 from logmeta.calibrate import Calibration
 from logmeta.datasets.draws import TooFewError, make_draw
 from logmeta.datasets.labelled import DataCard, Incident, LabelledLine, LabelledSet
+from logmeta.evaluate import metrics
 from logmeta.evaluate.incidents import IncidentJudge, groups
 from logmeta.evaluate.leaks import LeakError, check_base, check_draw, check_frozen
 from logmeta.evaluate.results import Condition
