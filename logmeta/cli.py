@@ -171,7 +171,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for the base model; it already holds encoder/.")],
     seed: Annotated[int, typer.Option(help="Same data and seed, same base model.")] = 0,
     hold_out: Annotated[str, typer.Option(help="Systems that must not be seen, comma-separated.")] = "",
-    inner_loop: Annotated[InnerLoopKind, typer.Option(help="How a source adapts the scorer.")] = "maml",
+    inner_loop: Annotated[InnerLoopKind, typer.Option(help="How a source adapts the scorer.")] = "meta-sgd",
     anti_collapse: Annotated[bool, typer.Option(help="Outer margin and dropout of whole kinds of evidence.")] = True,
     sequence: Annotated[SequenceKind, typer.Option(help="Events in their order, or a bag of the last ones.")] = (
         "transformer"

@@ -146,7 +146,7 @@ ABLATIONS: Final[Mapping[str, Ablation]] = {
     "no anti-collapse": Ablation(shipped, "no-anti-collapse"),
     "inner loop: first order": Ablation(shipped, "first-order"),
     "inner loop: ANIL": Ablation(shipped, "anil"),
-    "inner loop: Meta-SGD": Ablation(shipped, "meta-sgd"),
+    "inner loop: MAML": Ablation(shipped, "maml"),
     "inner loop: ridge": Ablation(ridge),
     "inner loop: prototypes": Ablation(prototypes),
 }

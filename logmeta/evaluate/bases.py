@@ -22,11 +22,11 @@ from logmeta.meta.base import PRETRAINED
 from logmeta.meta.options import Training, TrainOptions
 
 FOLDS: Final = 3
-MAIN: Final = "maml"
+MAIN: Final = "main"
 SAME_EPISODES: Final[Mapping[str, TrainOptions]] = {
     "first-order": TrainOptions("first-order"),
     "anil": TrainOptions("anil"),
-    "meta-sgd": TrainOptions("meta-sgd"),
+    "maml": TrainOptions("maml"),
     "no-synthetic-tasks": TrainOptions("none"),
     "no-anti-collapse": TrainOptions(anti_collapse=False),
 }

@@ -24,6 +24,7 @@ Rates: TypeAlias = Mapping[str, FloatArray | float]
 
 INNER_STEPS: Final = 3
 INNER_LR: Final = 0.05
+_FIRST_RATE: Final = 0.01
 NOISE: Final = 0.5  # the loss's bound: one wrong label cannot dominate
 EXCESS: Final = 5.0
 
@@ -43,8 +44,16 @@ class InnerLoop:
 
     @classmethod
     def of(cls, kind: InnerLoopKind) -> InnerLoop:
-        """MAML and its first-order form adapt all weights, ANIL the last layer, "none" nothing."""
-        return cls(kind, steps=0 if kind == "none" else INNER_STEPS, frozen=("w1", "b1") if kind == "anil" else ())
+        """MAML and its first-order form adapt all weights, ANIL the last layer, "none" nothing.
+
+        Meta-SGD learns the rate of each weight, from a small one on.
+        """
+        return cls(
+            kind,
+            steps=0 if kind == "none" else INNER_STEPS,
+            rate=_FIRST_RATE if kind == "meta-sgd" else INNER_LR,
+            frozen=("w1", "b1") if kind == "anil" else (),
+        )
 
     def with_rates(self, rates: Params) -> InnerLoop:
         """The same loop with a meta-learned step size per weight."""

@@ -37,6 +37,6 @@ class TrainOptions:
     on one of them. `sequence`: the transformer, or a bag of the recent templates in its place.
     """
 
-    inner_loop: InnerLoopKind = "maml"
+    inner_loop: InnerLoopKind = "meta-sgd"
     anti_collapse: bool = True
     sequence: SequenceKind = "transformer"

@@ -33,7 +33,7 @@ NETS: Final = 4
 TASKS_PER_STEP: Final = 4
 _TOP: Final = 5
 _CAUSES: Final = 0.5
-_EXCHANGEABLE: Final = 0.3
+_EXCHANGEABLE: Final = 1.0
 _MARGIN: Final = 1.5
 
 
@@ -184,7 +184,9 @@ def _meta_train_net(
     fixed = ScorerNet({name: p for name, p in start.items() if name in inner.frozen})
     learner_of = _meta_learner(ScorerNet({n: p for n, p in start.items() if n not in inner.frozen}), inner)
     weights = [*learner_of.parameters(), *fixed.parameters()]
-    optimiser = torch.optim.AdamW(weights, lr=4e-3, weight_decay=0.05)
+    rates = {"params": list(getattr(learner_of, "lrs", ())), "weight_decay": 0.0}
+    nets = {"params": [*learner_of.module.parameters(), *fixed.parameters()], "weight_decay": 0.05}
+    optimiser = torch.optim.AdamW([nets, *([rates] if rates["params"] else [])], lr=4e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, total_steps=steps)
     margin = _MARGIN if options.anti_collapse else 0.0
     for _ in range(steps):

@@ -182,7 +182,7 @@ def _card(name: str, systems: Sequence[str], record: dict[str, object]) -> str:
         [
             f"# logmeta base model `{name}`",
             "",
-            "Text encoder, severity head, sequence transformer and meta-learned scorer (MAML, second order) of",
+            "Text encoder, severity head, sequence transformer and meta-learned scorer (MAML or its kin) of",
             "[logmeta](../../README.md). Source-independent: `onboard` adapts it to one source.",
             "",
             f"- Meta-trained on: {', '.join(systems)} (logs of real servers, run for this project, with incidents",

@@ -15,7 +15,7 @@ from logmeta.datasets.labelled import DataCard, LabelledLine, LabelledSet
 from logmeta.datasets.training import public_families
 from logmeta.errors import CalibrationError, InputError, UsageError
 from logmeta.evaluate.ablations import ABLATIONS, Lesson, prototypes, ridge, shipped, untrained_sum
-from logmeta.evaluate.bases import brought, folds
+from logmeta.evaluate.bases import MAIN, brought, folds
 from logmeta.evaluate.cell import Cell, Shown
 from logmeta.evaluate.journal import Journal, rows
 from logmeta.evaluate.ours import line_verdicts, read, window_verdicts
@@ -68,7 +68,7 @@ def test_the_shipped_way_of_onboarding_is_the_product(lesson, detector):
     assert all(np.allclose(made.params[name], detector.params[name]) for name in detector.params)
 
 
-@pytest.mark.parametrize("name", [name for name, a in ABLATIONS.items() if a.variant == "maml"])
+@pytest.mark.parametrize("name", [name for name, a in ABLATIONS.items() if a.variant == MAIN])
 def test_every_ablation_changes_the_scores_or_only_the_guard(name, lesson, records):
     whole, part = shipped(lesson), ABLATIONS[name].onboard(lesson)
     reading = read(whole, records)
@@ -145,7 +145,7 @@ def sessions() -> LabelledSet:
 def test_sessions_that_stop_early_are_ranked_first_by_us_and_by_count_vectors(sessions, base):
     condition = Condition(20, "session", "session")
     cell = Cell(sessions, make_draw(sessions, condition, 0), condition, 0)
-    found = {o.method: o.figures.metrics for o in cell.run([OURS, "count 1-NN", "error keyword"], {"maml": base.base})}
+    found = {o.method: o.figures.metrics for o in cell.run([OURS, "count 1-NN", "error keyword"], {MAIN: base.base})}
     assert found[OURS]["auroc"] == pytest.approx(1.0)
     assert found[OURS]["auroc_control"] == pytest.approx(1.0)
     assert found["count 1-NN"]["auroc"] == pytest.approx(1.0)
@@ -159,7 +159,7 @@ def test_where_ours_refuses_to_onboard_the_baselines_are_judged_all_the_same(ses
     monkeypatch.setattr(Shown, "through", refuse)
     condition = Condition(20, "session", "session")
     cell = Cell(sessions, make_draw(sessions, condition, 0), condition, 0)
-    outcomes, refusal = _outcomes_of(cell, [OURS, "count 1-NN"], {"maml": base.base})
+    outcomes, refusal = _outcomes_of(cell, [OURS, "count 1-NN"], {MAIN: base.base})
     assert [o.method for o in outcomes] == ["count 1-NN"]
     assert refusal.startswith("draw 0: logmeta refused: calibration needs")
 
