@@ -69,20 +69,8 @@ def quick_eval(logmeta: Path) -> None:
     """The yardstick on the repository's own labelled logs, no worse than with the base model before, and the report."""
     with tempfile.TemporaryDirectory() as folder:
         results = str(Path(folder, "eval.json"))
-        before = "docs/results/quick.json"
-        call(
-            str(logmeta),
-            "eval",
-            "--quick",
-            "--data",
-            "fixtures",
-            "--work",
-            folder,
-            "--out",
-            results,
-            "--not-below",
-            before,
-        )
+        judge = [str(logmeta), "eval", "--quick", "--data", "fixtures", "--work", folder, "--out", results]
+        call(*judge, "--not-below", "docs/results/quick.json")
         call(str(logmeta), "report", results, "--out", str(Path(folder, "report.md")), "--html", "out/quick-eval.html")
 
 

@@ -6,14 +6,11 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from logmeta.errors import UsageError
-
-if TYPE_CHECKING:
-    from logmeta.evaluate.results import Results
 
 EPILOG: Final = (
     "Example: logmeta eval --data DATA --sets nginx --methods logmeta --k 200 --draws 20 --out out/cell.json"
@@ -53,10 +50,13 @@ def evaluate(
     """Judge logmeta, its ablations and every baseline on labelled logs, without leaks (needs the `eval` extra)."""
     _check_installed()
     from logmeta.evaluate.bases import brought
+    from logmeta.evaluate.guard import falls
     from logmeta.evaluate.plan import Choice
+    from logmeta.evaluate.results import Results
     from logmeta.evaluate.run import Setup, check_sets
     from logmeta.evaluate.run import evaluate as run
 
+    before = Results.load(not_below) if not_below else None  # it may be the file that --out writes
     chosen = check_sets(_words(sets), data)
     given = dict.fromkeys(chosen, base) if base else brought(data)
     choice = Choice(
@@ -80,17 +80,9 @@ def evaluate(
     )
     for what, why in results.skipped.items():
         typer.echo(f"skipped {what}: {why}", err=True)
-    if not_below is not None:
-        _compare(results, not_below)
-
-
-def _compare(results: Results, before: Path) -> None:
-    from logmeta.evaluate.guard import falls
-    from logmeta.evaluate.results import Results
-
-    fallen = falls(results, Results.load(before))
+    fallen = falls(results, before) if before else []
     if fallen:
-        typer.echo(f"worse than in {before}: {'; '.join(map(str, fallen))}", err=True)
+        typer.echo(f"worse than in {not_below}: {'; '.join(map(str, fallen))}", err=True)
         raise typer.Exit(1)
 
 

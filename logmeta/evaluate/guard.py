@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import mean
 from typing import Final
 
 from logmeta.errors import InputError
 from logmeta.evaluate.results import OURS, Condition, Results, Row
+from logmeta.evaluate.tables.bootstrap import mean
 
-WATCHED: Final = ("ap", "auroc", "found@0.2", "found@1")
-TOLERANCE: Final = {"ap": 0.02, "auroc": 0.02}  # of the mean over cells
-INCIDENTS: Final = 1.0  # fewer found, mean over cells
+TOLERANCE: Final = {"ap": 0.02, "auroc": 0.02, "found@0.2": 1.0, "found@1": 1.0}  # of the mean over cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +32,10 @@ def falls(now: Results, before: Results) -> list[Fall]:
         InputError: they have no cell in common, so nothing can be said.
     """
     ours, theirs = _cells(now), _cells(before)
-    common = sorted(ours.keys() & theirs.keys(), key=repr)
+    common = [(row, theirs[cell]) for cell, row in ours.items() if cell in theirs]
     if not common:
         raise InputError("the two results files have no cell of logmeta in common; compare runs of the same command")
-    return list(_fallen([(ours[key], theirs[key]) for key in common]))
+    return list(_fallen(common))
 
 
 def _cells(results: Results) -> dict[tuple[str, str, Condition], Row]:
@@ -45,15 +43,10 @@ def _cells(results: Results) -> dict[tuple[str, str, Condition], Row]:
 
 
 def _fallen(pairs: list[tuple[Row, Row]]) -> Iterator[Fall]:
-    for metric in WATCHED:
-        both = [(_mean(new, metric), _mean(old, metric)) for new, old in pairs]
-        known = [(new, old) for new, old in both if new is not None and old is not None]
+    for metric, tolerance in TOLERANCE.items():
+        both = [(mean(new.metrics.get(metric, [])), mean(old.metrics.get(metric, []))) for new, old in pairs]
+        known = [(now, before) for now, before in both if now is not None and before is not None]
         if known:
-            new, old = mean(n for n, _ in known), mean(o for _, o in known)
-            if new < old - TOLERANCE.get(metric, INCIDENTS):
-                yield Fall(metric, old, new)
-
-
-def _mean(row: Row, metric: str) -> float | None:
-    values = [value for value in row.metrics.get(metric, []) if value is not None]
-    return mean(values) if values else None
+            now, before = (sum(values) / len(known) for values in zip(*known, strict=True))
+            if now < before - tolerance:
+                yield Fall(metric, before, now)
