@@ -101,10 +101,10 @@ def pretrain_sequence(
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
     usable = [c for c in corpora if len(c.numbers) > 2 * _LENGTH and len(c.templates) > 3]
-    bank = {c.name: text.vectors(c.templates) for c in usable}
+    banks = [text.vectors(c.templates) for c in usable]  # by place: a sample may be named as a system is
     for _ in range(steps):
-        corpus = usable[int(rng.integers(len(usable)))]
-        loss = _next_event_loss(model, corpus, bank[corpus.name], rng)
+        drawn = int(rng.integers(len(usable)))
+        loss = _next_event_loss(model, usable[drawn], banks[drawn], rng)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
