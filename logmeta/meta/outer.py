@@ -33,7 +33,7 @@ NETS: Final = 4
 TASKS_PER_STEP: Final = 4
 _TOP: Final = 5
 _CAUSES: Final = 0.5
-_EXCHANGEABLE: Final = 1.0
+_EXCHANGEABLE: Final = 0.3
 _MARGIN: Final = 1.5
 
 
