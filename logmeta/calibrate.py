@@ -15,7 +15,7 @@ from logmeta.window import FloatArray
 _TAIL_SHARE: Final = 0.15
 _SLOPE_FLOOR: Final = 0.05
 _OWN: Final = 0.25
-_MARGIN: Final = 3.0
+_MARGIN: Final = 1.0
 DEFAULT_LINES_PER_DAY: Final = 100_000.0
 
 
@@ -70,7 +70,7 @@ class Calibration:
         """Calibrate on raw scores of held-out normal lines, shape (m,).
 
         A few lines tell little of their tail: three quarters of the slope are `usual_slope`, what other systems'
-        tails had in meta-training, where that is known, and a margin of 3 / sqrt(m) is added for the lines not seen.
+        tails had in meta-training, where that is known, and a margin of 1 / sqrt(m) is added for the lines not seen.
         """
         _check(scores)
         ordered, own = np.sort(scores.astype(np.float64)), tail_slope(scores)
@@ -113,11 +113,23 @@ class AlarmLevel:
     provisional: bool
 
     @classmethod
-    def of(cls, budget: AlarmBudget, calibration: Calibration, lines_per_second: float | None) -> AlarmLevel:
-        """Turn an alarm budget into a level: `per_day` alarms among the lines of a day."""
+    def of(
+        cls,
+        budget: AlarmBudget,
+        calibration: Calibration,
+        lines_per_second: float | None,
+        *,
+        lines_per_alarm: float = 1.0,
+    ) -> AlarmLevel:
+        """Turn an alarm budget into a level: `per_day` alarms among the lines of a day.
+
+        Neighbouring anomalous lines are one alarm: where an ordinary stretch that looks odd holds `lines_per_alarm` of
+        them, so many times more lines may lie below the level (the inverse of the extremal index: Leadbetter. Extremes
+        and local dependence in stationary sequences. 1983).
+        """
         rate = (lines_per_second or 0) * 86_400
         lines = rate or DEFAULT_LINES_PER_DAY
-        level = min(0.05, budget.per_day / lines)
+        level = min(0.05, lines_per_alarm * budget.per_day / lines)
         return cls(level, lines, rate == 0, calibration.smallest_p > level)
 
 

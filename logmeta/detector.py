@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from logmeta.alarms import LINES_PER_ALARM
 from logmeta.calibrate import AlarmLevel, Calibration
 from logmeta.closing import WindowScorer
 from logmeta.config import BASE_MODEL
@@ -146,7 +147,7 @@ class Detector:
     def level(self) -> AlarmLevel:
         """The alarm level that the budget asks for at this source's rate."""
         timed = self.memory.context.lines_per_second if self.span_s > 0 else None
-        return AlarmLevel.of(self.budget, self.calibration, timed)
+        return AlarmLevel.of(self.budget, self.calibration, timed, lines_per_alarm=LINES_PER_ALARM)
 
     @cached_property
     def window_scorer(self) -> WindowScorer | None:
