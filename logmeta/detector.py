@@ -21,7 +21,7 @@ from logmeta.errors import ScoreError, UsageError
 from logmeta.evidence import EvidenceReader, Memory
 from logmeta.grouping import WindowReference
 from logmeta.meta.base import BaseModel, load_base
-from logmeta.meta.scorer import Params, base_scores, net_scores
+from logmeta.meta.scorer import Params, net_scores
 from logmeta.records import (
     AlarmBudget,
     JsonValue,
@@ -170,12 +170,12 @@ class Detector:
         return ModelId(self.base.name, self.source, self.version, self.lines_used)
 
     def raw_scores(self, x: FloatArray) -> FloatArray:
-        """Raw scores of features (n, WIDTH), shape (n,): the adapted net, or the base score where the guard says so.
+        """Raw scores of features (n, WIDTH), shape (n,).
 
         Raises:
             ScoreError: a score is not finite.
         """
-        raw = net_scores(self.params, self.base.standardised(x)) if self.trusted else base_scores(x)
+        raw = net_scores(self.params, self.base.standardised(x))
         if not np.isfinite(raw).all():
             raise ScoreError(f"detector {self.source!r} gave a score that is no number; onboard the source again")
         return raw
@@ -251,7 +251,10 @@ class Detector:
                 f"times; onboard from lines spread over a day"
             )
         if not self.trusted:
-            yield "the adapted net ranked corrupted lines worse than the plain sum; scores are the plain sum's"
+            yield (
+                "adapting to the support made corrupted lines harder to tell from it; "
+                "scores come from the base model's own weights"
+            )
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write the detector as a folder of data (written beside, then renamed)."""

@@ -12,10 +12,10 @@ from logmeta.calibrate import Calibration
 from logmeta.detector import Detector
 from logmeta.errors import InputError
 from logmeta.grouping import Line, WindowReference, Windows
-from logmeta.meta.adapt import fast_weights, ranks_no_worse
+from logmeta.meta.adapt import guarded
 from logmeta.meta.base import BaseModel
 from logmeta.meta.features import smooth
-from logmeta.meta.scorer import Params, base_scores
+from logmeta.meta.scorer import Params
 from logmeta.meta.support import Support, corrupted, labelled_lines, prepare
 from logmeta.parse import ParsedEvent
 from logmeta.records import AlarmBudget, LogRecord
@@ -45,7 +45,7 @@ def onboard(base: BaseModel, records: Sequence[LogRecord], anomalies: Sequence[s
         raise InputError(_too_few(len(support.events), asked.source, "records"))
     wrong = wrong_lines(base, support, anomalies, seed=asked.seed)
     params, trusted = adapted(base, support, wrong)
-    return calibrated(base, support, params, asked, trusted=trusted)
+    return calibrated(base, support, params, asked, trusted=trusted, usual_slope=base.tail_slope)
 
 
 def _too_few(found: int, source: str, what: str) -> str:
@@ -77,16 +77,15 @@ def wrong_lines(base: BaseModel, support: Support, anomalies: Sequence[str], *, 
 
 
 def adapted(base: BaseModel, support: Support, wrong: FloatArray) -> tuple[Params, bool]:
-    """Fast weights, and whether the guard trusts them."""
+    """The scorer's weights for this source, and whether the guard trusts adaptation (else the base model's own)."""
     ordinary, _ = support.split()
-    bad, good = base.standardised(wrong), base.standardised(ordinary)
-    params = fast_weights(base.params, bad, good, base.inner)
-    plain = (base_scores(wrong), base_scores(ordinary))
-    return params, ranks_no_worse(params, bad, good, plain)
+    return guarded(base.params, base.standardised(wrong), base.standardised(ordinary), base.inner)
 
 
-def calibrated(base: BaseModel, support: Support, params: Params, asked: Asked, *, trusted: bool) -> Detector:
-    """The detector, calibrated on the part of the support that adaptation did not use."""
+def calibrated(
+    base: BaseModel, support: Support, params: Params, asked: Asked, *, trusted: bool, usual_slope: float | None
+) -> Detector:
+    """The detector, calibrated on the part of the support that adaptation did not use (see `Calibration.fit`)."""
     detector = Detector(
         base=base,
         source=asked.source,
@@ -102,7 +101,7 @@ def calibrated(base: BaseModel, support: Support, params: Params, asked: Asked, 
         seed=asked.seed,
         window=asked.window,
     )
-    _calibrate(detector, support, base.tail_slope if trusted else None)
+    _calibrate(detector, support, usual_slope)
     return detector
 
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from logmeta.detector import Detector
 from logmeta.evaluate.bases import MAIN
+from logmeta.meta.adapt import fast_weights
 from logmeta.meta.base import BaseModel
 from logmeta.meta.features import COLUMNS, WIDTH, places_of
 from logmeta.meta.outer import NETS, arrays, initial_params
-from logmeta.meta.scorer import HIDDEN, Params, together
+from logmeta.meta.scorer import HIDDEN, Params, base_weights, together
 from logmeta.meta.support import Support
 from logmeta.onboarding import Asked, adapted, calibrated
 from logmeta.window import BoolArray, FloatArray
@@ -36,7 +37,15 @@ class Lesson:
 
     def detector(self, params: Params, *, trusted: bool = True) -> Detector:
         """A detector with these weights, calibrated as onboarding does."""
-        return calibrated(self.base, self.support, params, self.asked, trusted=trusted)
+        usual = self.base.tail_slope
+        return calibrated(self.base, self.support, params, self.asked, trusted=trusted, usual_slope=usual)
+
+    def linear(self, weights: FloatArray) -> Detector:
+        """A detector whose scorer is a plain weighted sum, weights (WIDTH,), of the standardised features."""
+        shapes = {"w1": (WIDTH, HIDDEN), "b1": (HIDDEN,), "w2": (HIDDEN,)}
+        net = {"linear": weights.astype(np.float32)}
+        net |= {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        return calibrated(self.base, self.support, together([net]), self.asked, trusted=True, usual_slope=None)
 
 
 def shipped(lesson: Lesson) -> Detector:
@@ -47,7 +56,7 @@ def shipped(lesson: Lesson) -> Detector:
 
 def untrained_sum(lesson: Lesson) -> Detector:
     """The base score: a plain sum of evidence, nothing learned."""
-    return lesson.detector(lesson.base.params, trusted=False)
+    return lesson.linear(base_weights() * lesson.base.spread)
 
 
 def no_meta_learning(lesson: Lesson) -> Detector:
@@ -64,8 +73,9 @@ def no_adaptation(lesson: Lesson) -> Detector:
 
 
 def no_guard(lesson: Lesson) -> Detector:
-    """The adapted net even where it ranks corrupted lines worse than the plain sum does."""
-    return lesson.detector(adapted(lesson.base, lesson.support, lesson.wrong)[0])
+    """The adapted net even where adaptation did harm."""
+    good, bad = _sides(lesson)
+    return lesson.detector(fast_weights(lesson.base.params, bad, good, lesson.base.inner))
 
 
 def no_smoothing(lesson: Lesson) -> Detector:
@@ -103,26 +113,19 @@ def ridge(lesson: Lesson) -> Detector:
     middle = (x * weight[:, None]).sum(axis=0) / weight.sum()
     gram = ((x - middle) * weight[:, None]).T @ (x - middle) + _RIDGE * np.eye(WIDTH)
     solved = np.linalg.solve(gram, ((x - middle) * weight[:, None]).T @ (y - 0.5))
-    return lesson.detector(_linear(solved))
+    return lesson.linear(solved)
 
 
 def prototypes(lesson: Lesson) -> Detector:
     """Nearer to the corrupted lines' mean than to the support's (Snell et al. Prototypical Networks. NeurIPS 2017)."""
     good, bad = _sides(lesson)
-    return lesson.detector(_linear(bad.mean(axis=0) - good.mean(axis=0)))
+    return lesson.linear(bad.mean(axis=0) - good.mean(axis=0))
 
 
 def _sides(lesson: Lesson) -> tuple[FloatArray, FloatArray]:
     ordinary, _ = lesson.support.split()
     good, bad = lesson.base.standardised(ordinary), lesson.base.standardised(lesson.wrong)
     return good, bad if len(bad) else good[:1]
-
-
-def _linear(weights: FloatArray) -> Params:
-    """A scorer that is a plain weighted sum of the features, of the length that the base score's weights have."""
-    scaled = (weights / max(float(np.linalg.norm(weights)), 1e-9)).astype(np.float32)
-    shapes = {"w1": (WIDTH, HIDDEN), "b1": (HIDDEN,), "w2": (HIDDEN,)}
-    return together([{"linear": scaled} | {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}])
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,8 @@ class Shown:
         started = time.process_time()
         support = prepare(base.encoders, self.support)
         prepare_s = time.process_time() - started
-        detector = calibrated(base, support, base.params, Asked("any", AlarmBudget(), None, Window(), 0), trusted=False)
+        asked = Asked("any", AlarmBudget(), None, Window(), 0)
+        detector = calibrated(base, support, base.params, asked, trusted=True, usual_slope=None)
         test = read(detector, self.test)
         control = read(detector, self.control) if self.control else None
         return Sight(base.encoders, support, test, control, prepare_s, time.process_time() - started - prepare_s)

@@ -25,6 +25,7 @@ Rates: TypeAlias = Mapping[str, FloatArray | float]
 INNER_STEPS: Final = 3
 INNER_LR: Final = 0.05
 _FIRST_RATE: Final = 0.01
+_CLEARLY: Final = 0.08  # of AUROC
 NOISE: Final = 0.5  # the loss's bound: one wrong label cannot dominate
 EXCESS: Final = 5.0
 
@@ -116,15 +117,20 @@ def _gradient_at_scores(positive: FloatArray, negative: FloatArray) -> FloatArra
     return np.concatenate([-push, push.sum() * weights / weights.sum()])
 
 
-def ranks_no_worse(
-    params: Params, corrupted: FloatArray, support: FloatArray, base: tuple[FloatArray, FloatArray]
-) -> bool:
-    """The guard: whether the adapted net puts corrupted above support at least as often as the base score does.
+def guarded(
+    start: Params, corrupted: FloatArray, support: FloatArray, inner: InnerLoop | None = None
+) -> tuple[Params, bool]:
+    """Fast weights, or the start weights where adaptation did harm; and whether the fast ones were kept.
 
-    `base` holds the base scores of the same corrupted and support lines.
+    Harm is that corrupted lines stand clearly less often above support lines than before adaptation.
     """
-    ours = _auroc(net_scores(params, corrupted), net_scores(params, support))
-    return ours >= _auroc(*base) - 0.02
+    fast = fast_weights(start, corrupted, support, inner)
+    kept = _ranks(fast, corrupted, support) >= _ranks(start, corrupted, support) - _CLEARLY
+    return (fast if kept else start), kept
+
+
+def _ranks(params: Params, corrupted: FloatArray, support: FloatArray) -> float:
+    return _auroc(net_scores(params, corrupted), net_scores(params, support))
 
 
 def _auroc(positive: FloatArray, negative: FloatArray) -> float:

@@ -44,11 +44,6 @@ def base_weights() -> FloatArray:
     return weights
 
 
-def base_scores(x: FloatArray) -> FloatArray:
-    """The untrained score, shape (n,). Higher is more anomalous."""
-    return np.asarray(x @ base_weights(), dtype=np.float32)
-
-
 def net_scores(params: Params, x: FloatArray) -> FloatArray:
     """Raw scores of standardised features (n, WIDTH), shape (n,). Higher is more anomalous.
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from logmeta.meta.adapt import InnerLoop, fast_weights, ranks_no_worse
+from logmeta.meta.adapt import InnerLoop, fast_weights, guarded
 from logmeta.meta.features import WIDTH
-from logmeta.meta.scorer import HIDDEN, net_scores, nets_of, together
+from logmeta.meta.scorer import net_scores, nets_of, together
 
 torch = pytest.importorskip("torch", reason="torch is not installed (the `train` extra)")
 
@@ -113,16 +113,21 @@ def test_a_frozen_body_stays_and_a_rate_per_weight_is_taken_weight_by_weight():
     assert np.array_equal(some["linear"], params["linear"])
 
 
-def test_the_guard_keeps_the_net_only_where_it_ranks_no_worse_than_the_plain_sum():
-    shapes = {"linear": (WIDTH,), "w1": (WIDTH, HIDDEN), "b1": (HIDDEN,), "w2": (HIDDEN,)}
-    params = {name: np.zeros((1, *shape), np.float32) for name, shape in shapes.items()}
-    params["linear"][0, 0] = 1.0
-    bad, good = np.zeros((4, WIDTH), np.float32), np.zeros((4, WIDTH), np.float32)
-    bad[:, 0] = 1.0
-    high, low = np.ones(4), np.zeros(4)
-    assert ranks_no_worse(params, bad, good, (high, low))
-    assert not ranks_no_worse(params, good, bad, (high, low))
-    assert ranks_no_worse(params, good, good, (low, low))
+def test_the_guard_keeps_adaptation_where_it_helps_and_else_the_start_weights():
+    params, (bad, good) = start(), task(3)
+    fast, kept = guarded(params, bad, good)
+    assert kept
+    assert all(np.array_equal(fast[name], p) for name, p in fast_weights(params, bad, good).items())
+    uphill = InnerLoop(steps=3, rate=-0.5)
+    assert not np.array_equal(fast_weights(params, bad, good, uphill)["linear"], params["linear"])
+    slow, kept = guarded(params, bad, good, uphill)
+    assert not kept
+    assert slow is params
+
+
+def test_with_nothing_corrupted_nothing_is_adapted_and_the_guard_has_no_say():
+    params, (_, good) = start(), task(3)
+    assert guarded(params, good[:0], good) == (params, True)
 
 
 def test_scores_are_those_of_the_net_that_is_trained():

@@ -23,6 +23,7 @@ from logmeta.evaluate.plan import SHOTS, Choice, Shape, tasks
 from logmeta.evaluate.results import OURS, Condition, Results
 from logmeta.evaluate.run import _outcomes_of
 from logmeta.meta.outer import initial_params
+from logmeta.meta.scorer import base_weights
 from logmeta.meta.support import prepare
 from logmeta.onboarding import Asked, wrong_lines
 from logmeta.records import AlarmBudget, LogRecord
@@ -73,7 +74,7 @@ def test_every_ablation_changes_the_scores_or_only_the_guard(name, lesson, recor
     whole, part = shipped(lesson), ABLATIONS[name].onboard(lesson)
     reading = read(whole, records)
     same = np.allclose(line_verdicts(whole, reading).raw, line_verdicts(part, reading).raw)
-    assert same == (name == "no guard" and whole.trusted)
+    assert same == (name == ("no guard" if whole.trusted else "no adaptation"))
 
 
 @pytest.mark.parametrize("head", [ridge, prototypes])
@@ -83,8 +84,10 @@ def test_closed_form_heads_rank_corrupted_lines_above_the_support(head, lesson):
     assert made.raw_scores(lesson.wrong).mean() > made.raw_scores(good).mean()
 
 
-def test_the_untrained_sum_needs_no_trust(lesson):
-    assert not untrained_sum(lesson).trusted
+def test_the_untrained_sum_is_the_weighted_sum_of_the_evidence(lesson):
+    x = lesson.support.x
+    apart = untrained_sum(lesson).raw_scores(x) - x @ base_weights()
+    assert np.ptp(apart) < 1e-3
 
 
 def test_folds_hold_every_system_out_once():

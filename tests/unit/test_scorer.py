@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from logmeta.meta.features import COLUMNS, WIDTH, Precedent, empty_carry, smoothed
-from logmeta.meta.scorer import HIDDEN, base_scores, net_scores, normal_below
+from logmeta.meta.scorer import HIDDEN, base_weights, net_scores, normal_below
 
 _RNG = np.random.default_rng(0)
 PARAMS = {
@@ -30,14 +30,14 @@ def features(rows):
 def test_a_line_without_evidence_scores_zero():
     x = features(np.zeros((1, len(COLUMNS)), np.float32))
     assert x.shape == (1, WIDTH)
-    assert base_scores(x).tolist() == [0.0]
+    assert (x @ base_weights()).tolist() == [0.0]
 
 
 @pytest.mark.parametrize("name", ["new_template", "new_word", "burst_short", "level", "number", "missing"])
 def test_more_evidence_never_lowers_the_base_score(name):
     rows = np.zeros((5, len(COLUMNS)), np.float32)
     rows[:, COLUMNS.index(name)] = [0, 1, 2, 4, 8]
-    scores = [base_scores(features(row[None]))[0] for row in rows]
+    scores = [(features(row[None]) @ base_weights())[0] for row in rows]
     assert scores == sorted(scores)
     assert scores[-1] > scores[0]
 
@@ -46,7 +46,7 @@ def test_the_untrained_score_of_one_kind_of_evidence_is_worked_out_by_hand():
     rows = np.zeros((1, len(COLUMNS)), np.float32)
     rows[0, COLUMNS.index("new_word")] = np.e - 1  # log(1 + x) = 1
     lately = np.log1p((np.e - 1) * (1 - 0.5 ** (1 / 3)))  # one line at a half-life of 3 lines
-    assert base_scores(features(rows)) == pytest.approx([0.5 * (1 + lately)], abs=1e-6)
+    assert features(rows) @ base_weights() == pytest.approx([0.5 * (1 + lately)], abs=1e-6)
 
 
 def test_a_line_is_scored_the_same_alone_and_in_a_batch():
@@ -62,5 +62,4 @@ def test_the_normal_distribution_is_right_to_a_millionth():
 
 
 def test_no_lines_have_no_scores():
-    assert base_scores(np.zeros((0, WIDTH), np.float32)).shape == (0,)
     assert net_scores(PARAMS, np.zeros((0, WIDTH), np.float32)).shape == (0,)
