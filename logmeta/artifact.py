@@ -93,9 +93,8 @@ def _arrays(detector: Detector) -> dict[str, npt.NDArray[Any]]:
     memory = detector.memory
     reference, bank = memory.reference, memory.context.bank
     arrays = {
-        "scores": detector.calibration.scores,
-        "window_scores": detector.window_calibration.scores,
-        "slopes": np.array([detector.calibration.slope, detector.window_calibration.slope]),
+        **_calibration_arrays("", detector.calibration),
+        **_calibration_arrays("window_", detector.window_calibration),
         "candidates": reference.candidates.vectors,
         "log_prior": reference.candidates.log_prior,
         "embeddings": reference.embeddings,
@@ -107,6 +106,10 @@ def _arrays(detector: Detector) -> dict[str, npt.NDArray[Any]]:
         support = detector.windows.support
         arrays |= {"window.counts": support.counts, "window.edges": support.edges, "window.shape": support.shape}
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _calibration_arrays(prefix: str, calibration: Calibration) -> dict[str, npt.NDArray[Any]]:
+    return {f"{prefix}{f.name}": getattr(calibration, f.name) for f in fields(Calibration)}
 
 
 def _context_data(context: Context) -> dict[str, object]:
@@ -229,8 +232,8 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         params=load_file(folder / "weights.safetensors"),
         trusted=manifest["trusted"],
         memory=_memory(manifest, data, arrays),
-        calibration=Calibration(arrays["scores"], float(arrays["slopes"][0])),
-        window_calibration=Calibration(arrays["window_scores"], float(arrays["slopes"][1])),
+        calibration=_calibration("", arrays),
+        window_calibration=_calibration("window_", arrays),
         budget=AlarmBudget(manifest["alarm_budget_per_day"]),
         lines_used=manifest["lines_used"],
         span_s=manifest["span_s"],
@@ -240,6 +243,10 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         window=Window.parse(manifest.get("window", "line")),
         windows=_windows(data, arrays),
     )
+
+
+def _calibration(prefix: str, arrays: Mapping[str, Any]) -> Calibration:
+    return Calibration(**{f.name: arrays[f"{prefix}{f.name}"] for f in fields(Calibration)})
 
 
 def _memory(manifest: Mapping[str, Any], data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Memory:

@@ -45,7 +45,7 @@ def onboard(base: BaseModel, records: Sequence[LogRecord], anomalies: Sequence[s
         raise InputError(_too_few(len(support.events), asked.source, "records"))
     wrong = wrong_lines(base, support, anomalies, seed=asked.seed)
     params, trusted = adapted(base, support, wrong)
-    return calibrated(base, support, params, asked, trusted=trusted, usual_slope=base.tail_slope)
+    return calibrated(base, support, params, asked, trusted=trusted, usual_tail=base.usual_tail)
 
 
 def _too_few(found: int, source: str, what: str) -> str:
@@ -83,17 +83,18 @@ def adapted(base: BaseModel, support: Support, wrong: FloatArray) -> tuple[Param
 
 
 def calibrated(
-    base: BaseModel, support: Support, params: Params, asked: Asked, *, trusted: bool, usual_slope: float | None
+    base: BaseModel, support: Support, params: Params, asked: Asked, *, trusted: bool, usual_tail: FloatArray | None
 ) -> Detector:
     """The detector, calibrated on the part of the support that adaptation did not use (see `Calibration.fit`)."""
+    unfitted = Calibration.fit(np.zeros(1))
     detector = Detector(
         base=base,
         source=asked.source,
         params=params,
         trusted=trusted,
         memory=support.memory,
-        calibration=Calibration(np.zeros(1), 1.0),
-        window_calibration=Calibration(np.zeros(1), 1.0),
+        calibration=unfitted,
+        window_calibration=unfitted,
         budget=asked.budget,
         lines_used=support.lines,
         span_s=_span(support.events),
@@ -101,14 +102,14 @@ def calibrated(
         seed=asked.seed,
         window=asked.window,
     )
-    _calibrate(detector, support, usual_slope)
+    _calibrate(detector, support, usual_tail)
     return detector
 
 
-def _calibrate(detector: Detector, support: Support, usual_slope: float | None) -> None:
+def _calibrate(detector: Detector, support: Support, usual_tail: FloatArray | None) -> None:
     _, held_out = support.split()
     raw = detector.raw_scores(support.x)
-    detector.calibration = Calibration.fit(raw[held_out], usual_slope=usual_slope)
+    detector.calibration = Calibration.fit(raw[held_out], usual_tail=usual_tail)
     if detector.window.kind == "line":
         smoothed, _ = smooth(raw[:, None], raw[:1], WINDOW_HALF_LIFE)
         detector.window_calibration = Calibration.fit(smoothed[held_out, 0])

@@ -37,15 +37,15 @@ class Lesson:
 
     def detector(self, params: Params, *, trusted: bool = True) -> Detector:
         """A detector with these weights, calibrated as onboarding does."""
-        usual = self.base.tail_slope
-        return calibrated(self.base, self.support, params, self.asked, trusted=trusted, usual_slope=usual)
+        usual = self.base.usual_tail
+        return calibrated(self.base, self.support, params, self.asked, trusted=trusted, usual_tail=usual)
 
     def linear(self, weights: FloatArray) -> Detector:
         """A detector whose scorer is a plain weighted sum, weights (WIDTH,), of the standardised features."""
         shapes = {"w1": (WIDTH, HIDDEN), "b1": (HIDDEN,), "w2": (HIDDEN,)}
         net = {"linear": weights.astype(np.float32)}
         net |= {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-        return calibrated(self.base, self.support, together([net]), self.asked, trusted=True, usual_slope=None)
+        return calibrated(self.base, self.support, together([net]), self.asked, trusted=True, usual_tail=None)
 
 
 def shipped(lesson: Lesson) -> Detector:

@@ -161,15 +161,16 @@ def meta_train(
     steps: int,
     stage: Stage,
     options: TrainOptions,
+    nets: int = NETS,
 ) -> tuple[Params, InnerLoop]:
     """The inner loop on corrupted support, the outer loss on labelled queries of the same source.
 
-    Returns the meta-learned parameters of NETS nets, each trained for `steps` steps from a seed of its own, and the
+    Returns the meta-learned parameters of `nets` nets, each trained for `steps` steps from a seed of its own, and the
     inner loop by which a source adapts them.
     """
     tasks = [Tasks.of(e, scale) for e in episodes]
     chances = _chances(episodes)
-    found = [_meta_train_net(tasks, chances, [seed, i], steps, stage, options) for i in range(NETS)]
+    found = [_meta_train_net(tasks, chances, [seed, i], steps, stage, options) for i in range(nets)]
     inner = InnerLoop.of(options.inner_loop)
     rates = [rates for _, rates in found if rates]
     return together([net for net, _ in found]), inner.with_rates(together(rates)) if rates else inner

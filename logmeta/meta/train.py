@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -18,22 +19,20 @@ import numpy as np
 import orjson
 import torch
 
-from logmeta.calibrate import tail_slope
 from logmeta.datasets.labelled import LabelledSet
 from logmeta.datasets.training import MOST_LINES, families_of, training_sets, unlabelled_logs
 from logmeta.encode.graph import Graph
 from logmeta.encode.sequence import SequenceModel
 from logmeta.encode.text import TemplateVectors, TextEncoder
 from logmeta.evidence import Encoders
-from logmeta.meta.adapt import InnerLoop, fast_weights
 from logmeta.meta.base import FORMAT, SEQUENCE_FILE, BaseModel, load_base, save_base, text_digest
 from logmeta.meta.episodes import Episode, foreign_lines, read_episodes
 from logmeta.meta.options import Training, TrainOptions
 from logmeta.meta.outer import NETS, meta_train
 from logmeta.meta.pretrain import Corpus, pretrain_sequence, read_corpus, severity_head
 from logmeta.meta.progress import Curves, Stage
-from logmeta.meta.scorer import Params, net_scores
 from logmeta.meta.sequence_net import BagNet, SequenceNet, export
+from logmeta.meta.tail import CROSS_NETS, FOLDS, usual_tail
 from logmeta.window import FloatArray
 
 SEQUENCE_STEPS: Final = 1_500
@@ -68,10 +67,12 @@ def train(
     scale = scale_of(episodes)
     for folder, chosen in {out: options, **(variants or {})}.items():
         steps = asked.steps(META_STEPS)
+        learn = partial(meta_train, scale=scale, seed=asked.seed, steps=steps, options=chosen)
         with curves.stage(f"scorer {chosen.inner_loop}", NETS * steps) as stage:
-            params, inner = meta_train(episodes, scale, seed=asked.seed, steps=steps, stage=stage, options=chosen)
-        slope = usual_slope(params, scale, episodes, inner)
-        base = BaseModel(asked.name, "", encoders, params, *scale, tuple(_foreign(sets)), slope, inner)
+            params, inner = learn(episodes, stage=stage)
+        with curves.stage("usual tail", FOLDS * CROSS_NETS * steps) as stage:
+            tail = usual_tail(episodes, scale, partial(learn, stage=stage, nets=CROSS_NETS))
+        base = BaseModel(asked.name, "", encoders, params, *scale, tuple(_foreign(sets)), tail, inner)
         told = record | {
             "unlabelled": unlabelled,
             "options": asdict(chosen),
@@ -156,17 +157,6 @@ def scale_of(episodes: Sequence[Episode]) -> tuple[FloatArray, FloatArray]:
     """Centre and spread of normal lines' features over all episodes, each of shape (WIDTH,)."""
     x = np.concatenate([e.normal for e in episodes])
     return x.mean(axis=0), x.std(axis=0) + 0.05
-
-
-def usual_slope(
-    params: Params, scale: tuple[FloatArray, FloatArray], episodes: Sequence[Episode], inner: InnerLoop
-) -> float:
-    """Mean slope of the score tails of held-out support lines, as adapted scorers see them."""
-    slopes = []
-    for e in episodes:
-        support, held_out, wrong = ((x - scale[0]) / scale[1] for x in (e.support, e.held_out, e.corrupted))
-        slopes.append(tail_slope(net_scores(fast_weights(params, wrong, support, inner), held_out)))
-    return float(np.mean(slopes))
 
 
 def _save(folder: Path, first: Path, base: BaseModel, record: dict[str, Any]) -> None:

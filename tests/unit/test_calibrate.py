@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmeta.calibrate import DEFAULT_LINES_PER_DAY, AlarmLevel, Calibration, p_values, score_of
+from logmeta.calibrate import DEFAULT_LINES_PER_DAY, TAIL_LEVELS, AlarmLevel, Calibration, p_values, score_of
 from logmeta.errors import CalibrationError
 from logmeta.records import AlarmBudget
 
@@ -80,9 +80,9 @@ def test_surprise_is_minus_log_p_at_a_calibration_score():
 
 
 def test_beyond_the_calibration_scores_a_slope_makes_a_line_e_times_less_likely():
-    calibration = Calibration(np.array([1.0, 2.0, 3.0]), slope=0.5)
-    at_top, beyond = calibration.surprise(np.array([3.0, 4.0]))
-    assert beyond - at_top == pytest.approx(2.0)
+    calibration = Calibration.fit(np.arange(100.0))  # the highest 15 % are 84..99, their mean excess over 84 is 7.5
+    at_top, beyond = calibration.surprise(np.array([99.0, 109.0]))
+    assert beyond - at_top == pytest.approx(10 / (7.5 * 1.1))
 
 
 @given(many, finite, st.floats(0.01, 50))
@@ -140,9 +140,38 @@ def test_a_detector_is_provisional_until_its_lines_can_carry_the_level(lines, pr
     assert level.provisional is provisional
 
 
-def test_a_quarter_of_the_tails_slope_is_the_sources_own_and_few_lines_widen_it():
-    scores = np.arange(100.0)  # the highest 15 % are 84..99, their mean excess over 84 is 7.5
-    assert Calibration.fit(scores, usual_slope=1.0).slope == pytest.approx((0.25 * 7.5 + 0.75) * 1.1)
+USUAL = -np.log(TAIL_LEVELS)  # raw scores of systems whose p-value is exp(-raw)
+
+
+@pytest.mark.parametrize("level", [1e-3, 1e-4, 1e-6])
+def test_where_a_few_lines_tell_nothing_the_tail_is_the_usual_one(level):
+    scores = np.random.default_rng(0).exponential(size=40)
+    raw = np.array([-math.log(level)])
+    assert Calibration.fit(scores, usual_tail=USUAL).surprise(raw) == pytest.approx(raw, abs=1.0)
+
+
+def test_the_more_lines_the_more_the_tail_is_their_own():
+    surprise = [
+        Calibration.fit(np.random.default_rng(0).exponential(size=n) + 3, usual_tail=USUAL).surprise(np.array([9.9]))[0]
+        for n in (20, 200, 2_000, 200_000)
+    ]
+    assert surprise == sorted(surprise, reverse=True)
+    assert surprise[-1] == pytest.approx(6.9, abs=0.1)  # their p-value is exp(3 - raw)
+    assert surprise[0] > 7.9
+
+
+def test_a_tail_moves_by_what_is_seen_worked_out_by_hand():
+    calibration = Calibration.fit(np.full(10, 5.0), usual_tail=USUAL)
+    trust = 10 * TAIL_LEVELS[0] / (10 * TAIL_LEVELS[0] + 10)
+    assert calibration.knots[0] == pytest.approx(USUAL[0] + trust * (5.0 - USUAL[0]))
+
+
+@given(many, finite, st.floats(0.01, 50))
+def test_with_a_usual_tail_surprise_grows_strictly_with_the_raw_score(calibration, score, more):
+    low, high = Calibration.fit(calibration, usual_tail=USUAL).surprise(np.array([score, score + more]))
+    assert high >= low >= 0
+    if score > calibration.min():
+        assert high > low
 
 
 def test_scores_far_below_every_calibration_score_still_keep_their_order():
