@@ -62,10 +62,10 @@ def evaluate(choice: Choice, setup: Setup, *, command: str, finished: bool = Fal
     Raises:
         LeakError: something judged on was known beforehand.
     """
+    todo = tasks(choice, {name: _shape(_load(name, setup.data)) for name in choice.sets})  # tells what is not here
     if not finished:
         _train(choice, setup)
         _check_bases(choice, setup)
-    todo = tasks(choice, {name: _shape(_load(name, setup.data)) for name in choice.sets})
     journal = Journal(setup.work / "cells.jsonl")
     skipped = {m: why for m in choice.methods or BASELINES if m in BASELINES and (why := why_not(m, labelled=True))}
     done = journal.done()
