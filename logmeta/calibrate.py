@@ -15,6 +15,7 @@ from logmeta.window import FloatArray
 TAIL_LEVELS: Final = tuple(10 ** (-i / 2) for i in range(1, 10))  # p-values at which usual tails are known
 _TAIL_SHARE: Final = 0.15
 _SLOPE_FLOOR: Final = 0.05
+_MARGIN: Final = 3.0
 _USUAL_WEIGHT: Final = 10.0  # as many own lines beyond a level weigh as much as what is usual
 _LINKED: Final = 0.8
 _LEAST_STEP: Final = 0.25
@@ -104,12 +105,12 @@ def _slope(ordered: FloatArray) -> float:
     start = ordered[int((1 - _TAIL_SHARE) * (len(ordered) - 1))]
     excess = ordered[ordered >= start] - start
     spread = float(np.quantile(ordered, 0.9) - np.quantile(ordered, 0.1))
-    return max(float(excess.mean()), _SLOPE_FLOOR * spread, 1e-6) * (1 + 1 / math.sqrt(len(ordered)))
+    return max(float(excess.mean()), _SLOPE_FLOOR * spread, 1e-6) * (1 + _MARGIN / math.sqrt(len(ordered)))
 
 
 def tail_of(scores: FloatArray) -> FloatArray:
     """The raw scores that a share of TAIL_LEVELS of the scores (m,) exceed, shape (levels,)."""
-    return np.quantile(scores, 1 - np.array(TAIL_LEVELS))
+    return np.asarray(np.quantile(scores, 1 - np.array(TAIL_LEVELS)))
 
 
 def _moved(usual: FloatArray, ordered: FloatArray) -> FloatArray:
@@ -125,7 +126,7 @@ def _moved(usual: FloatArray, ordered: FloatArray) -> FloatArray:
         away = trust * (here - there) + (1 - trust) * _LINKED * away
         found.append(there + away)
     steps = np.maximum(np.diff(found), _LEAST_STEP * np.diff(usual))
-    return found[0] + np.concatenate([[0.0], np.cumsum(steps)])
+    return np.asarray(found[0] + np.concatenate([[0.0], np.cumsum(steps)]))
 
 
 @dataclass(frozen=True, slots=True)

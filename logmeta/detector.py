@@ -21,6 +21,7 @@ from logmeta.errors import ScoreError, UsageError
 from logmeta.evidence import EvidenceReader, Memory
 from logmeta.grouping import WindowReference
 from logmeta.meta.base import BaseModel, load_base
+from logmeta.meta.likeness import likeness
 from logmeta.meta.scorer import Params, net_scores
 from logmeta.records import (
     AlarmBudget,
@@ -142,6 +143,7 @@ class Detector:
     version: str = "1"
     window: Window = field(default_factory=Window)
     windows: WindowReference | None = None
+    known_anomalies: tuple[str, ...] = ()
 
     @cached_property
     def level(self) -> AlarmLevel:
@@ -179,6 +181,16 @@ class Detector:
         if not np.isfinite(raw).all():
             raise ScoreError(f"detector {self.source!r} gave a score that is no number; onboard the source again")
         return raw
+
+    def likeness(self, templates: Sequence[str]) -> FloatArray:
+        """What is added to the raw scores of lines for resembling known anomalies, shape (n,) (`meta.likeness`)."""
+        if not self.known_anomalies:
+            return np.zeros(len(templates), dtype=np.float32)
+        vectors, different = self.base.encoders.text.vectors, list(dict.fromkeys(templates))
+        ordinary = self.memory.reference.candidates.vectors
+        found = likeness(vectors(different), vectors(self.known_anomalies), ordinary)
+        added = dict(zip(different, found, strict=True))
+        return np.array([added[template] for template in templates], dtype=np.float32)
 
     def score(self, lines: Iterable[str | LogRecord]) -> Iterator[ScoredLine]:
         """Score lines lazily, one result per line, in order; the detector stays as it is."""

@@ -38,6 +38,7 @@ KINDS: Final = {
     "pause": "pause",
     "missing": "missing",
 }
+KNOWN: Final = "known_anomaly"
 MOST_REASONS: Final = 3
 SMALLEST_SHARE: Final = 0.1
 SHOWN: Final = 90
@@ -50,6 +51,7 @@ def reasons_for(
     ordinary: FloatArray,
     row: FloatArray,
     words: Mapping[str, str],
+    likeness: float = 0.0,
 ) -> tuple[Reason, ...]:
     """The strongest reasons of one line, strongest first.
 
@@ -58,26 +60,29 @@ def reasons_for(
         x: the line's features, shape (WIDTH,); `ordinary`: those of a normal line.
         row: its evidence in nats, shape (columns,).
         words: a sentence per kind, from `sentences`.
+        likeness: what resembling a known anomaly added to the raw score.
     """
-    shares = _shares(score, x, ordinary)
+    shares = _shares(score, x, ordinary, likeness)
     strongest = sorted(shares.items(), key=lambda item: -item[1])[:MOST_REASONS]
     kept = [(kind, share) for kind, share in strongest if share >= SMALLEST_SHARE] or strongest[:1]
-    recent = _recent(row)
+    recent = _recent(row) | {KNOWN}
     return tuple(
         Reason(kind, words[kind] if kind in recent else f"recent lines: {_LATELY[kind]}", share) for kind, share in kept
     )
 
 
-def _shares(score: Callable[[FloatArray], FloatArray], x: FloatArray, ordinary: FloatArray) -> dict[str, float]:
+def _shares(
+    score: Callable[[FloatArray], FloatArray], x: FloatArray, ordinary: FloatArray, likeness: float
+) -> dict[str, float]:
     kinds = list(dict.fromkeys(KINDS.values()))
     without = np.repeat(x[None], len(kinds) + 1, axis=0)
     for i, kind in enumerate(kinds):
         places = _places(kind)
         without[i, places] = np.minimum(x[places], ordinary[places])
     raw = score(without)
-    falls = np.maximum(raw[-1] - raw[:-1], 0)
-    total = float(falls.sum()) or 1.0
-    return {kind: float(fall) / total for kind, fall in zip(kinds, falls, strict=True)}
+    falls = {KNOWN: likeness, **dict(zip(kinds, np.maximum(raw[-1] - raw[:-1], 0).tolist(), strict=True))}
+    total = sum(falls.values()) or 1.0
+    return {kind: fall / total for kind, fall in falls.items()}
 
 
 @lru_cache(maxsize=64)
@@ -126,6 +131,7 @@ def sentences(
         "rate": _rate(facts.get("rate")),
         "pause": "the source paused before this line for much longer than usual",
         "missing": _missing(facts.get("missing"), missing),
+        KNOWN: f"{what} is like an anomaly that was named when the source was onboarded",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +17,7 @@ from logmeta.meta.adapt import guarded
 from logmeta.meta.base import BaseModel
 from logmeta.meta.features import smooth
 from logmeta.meta.scorer import Params
-from logmeta.meta.support import Support, corrupted, labelled_lines, prepare
+from logmeta.meta.support import KnownAnomalies, Support, corrupted, known_anomalies, prepare
 from logmeta.parse import ParsedEvent
 from logmeta.records import AlarmBudget, LogRecord
 from logmeta.session import WINDOW_HALF_LIFE
@@ -24,6 +25,8 @@ from logmeta.window import FloatArray
 from logmeta.windows import Window, WindowCutter
 
 MIN_LINES: Final = 20
+_ORDINARY: Final = 0.9
+_MOST_KNOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,11 @@ def onboard(base: BaseModel, records: Sequence[LogRecord], anomalies: Sequence[s
     support = prepare(base.encoders, records)
     if len(support.events) < MIN_LINES:
         raise InputError(_too_few(len(support.events), asked.source, "records"))
-    wrong = wrong_lines(base, support, anomalies, seed=asked.seed)
-    params, trusted = adapted(base, support, wrong)
-    return calibrated(base, support, params, asked, trusted=trusted, usual_tail=base.usual_tail)
+    known = known_anomalies(base.encoders, support, anomalies)
+    params, trusted = adapted(base, support, wrong_lines(base, support, known, seed=asked.seed))
+    detector = calibrated(base, support, params, asked, trusted=trusted, usual_tail=base.usual_tail)
+    detector.known_anomalies = overlooked(detector, support, known)
+    return detector
 
 
 def _too_few(found: int, source: str, what: str) -> str:
@@ -68,12 +73,9 @@ def _check_lines(lines: Sequence[str], source: str) -> None:
         )
 
 
-def wrong_lines(base: BaseModel, support: Support, anomalies: Sequence[str], *, seed: int) -> FloatArray:
-    """Features of what is wrong in the inner loop's task, (m, WIDTH): corrupted support, then labelled anomalies."""
-    wrong = corrupted(base.encoders, support, base.foreign, seed=seed)
-    if anomalies:
-        wrong = np.concatenate([wrong, labelled_lines(base.encoders, support, anomalies)])
-    return wrong
+def wrong_lines(base: BaseModel, support: Support, known: KnownAnomalies, *, seed: int) -> FloatArray:
+    """Features of what is wrong in the inner loop's task, (m, WIDTH): corrupted support, then known anomalies."""
+    return np.concatenate([corrupted(base.encoders, support, base.foreign, seed=seed), known.x])
 
 
 def adapted(base: BaseModel, support: Support, wrong: FloatArray) -> tuple[Params, bool]:
@@ -104,6 +106,14 @@ def calibrated(
     )
     _calibrate(detector, support, usual_tail)
     return detector
+
+
+def overlooked(detector: Detector, support: Support, known: KnownAnomalies) -> tuple[str, ...]:
+    """Templates of the known anomalies that look ordinary to the detector: lines like those need help to stand out."""
+    _, held_out = support.split()
+    usual = np.quantile(detector.raw_scores(support.x[held_out]), _ORDINARY)
+    low = detector.raw_scores(known.x) < usual
+    return tuple(dict.fromkeys(itertools.compress(known.templates, low)))[:_MOST_KNOWN]
 
 
 def _calibrate(detector: Detector, support: Support, usual_tail: FloatArray | None) -> None:

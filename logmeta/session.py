@@ -145,7 +145,7 @@ class ScoringSession:
         detector = self.detector
         if not len(x):
             return []
-        raw = detector.raw_scores(x)
+        raw = self._raw(events, x, head_of)
         window = np.zeros_like(raw)
         members: dict[str | None, list[int]] = {}
         for i, head in enumerate(head_of):
@@ -161,6 +161,13 @@ class ScoringSession:
         p, window_p = detector.calibration.p_values(raw), detector.window_calibration.p_values(window)
         columns = (raw, scores, p, window, window_p, surprise)
         return [_Verdict(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
+
+    def _raw(self, events: Sequence[ParsedEvent], x: FloatArray, head_of: Sequence[int]) -> FloatArray:
+        raw = self.detector.raw_scores(x)
+        if not self.detector.known_anomalies:
+            return raw
+        shapes = (event.shape for event, head in zip(events, head_of, strict=True) if head >= 0)
+        return raw + self.detector.likeness([shape.template for shape in shapes])
 
     def _explained(
         self,
@@ -178,7 +185,8 @@ class ScoringSession:
         message = record.text[split_header(record.text).end :]
         words = sentences(shape.template, message, shape.level_word, facts, missing, typical)
         detector = self.detector
-        reasons = reasons_for(detector.raw_scores, x, detector.base.centre, row, words)
+        like = float(detector.likeness([shape.template])[0])
+        reasons = reasons_for(detector.raw_scores, x, detector.base.centre, row, words, like)
         return verdict._replace(typical=typical, reasons=reasons)
 
     def _typical(self, number: int) -> str | None:

@@ -19,8 +19,8 @@ from logmeta.meta.base import BaseModel
 from logmeta.meta.features import COLUMNS, WIDTH, places_of
 from logmeta.meta.outer import NETS, arrays, initial_params
 from logmeta.meta.scorer import HIDDEN, Params, base_weights, together
-from logmeta.meta.support import Support
-from logmeta.onboarding import Asked, adapted, calibrated
+from logmeta.meta.support import KnownAnomalies, Support
+from logmeta.onboarding import Asked, adapted, calibrated, overlooked
 from logmeta.window import BoolArray, FloatArray
 
 _RIDGE: Final = 30.0
@@ -33,19 +33,24 @@ class Lesson:
     base: BaseModel
     support: Support
     wrong: FloatArray
+    known: KnownAnomalies
     asked: Asked
 
     def detector(self, params: Params, *, trusted: bool = True) -> Detector:
         """A detector with these weights, calibrated as onboarding does."""
-        usual = self.base.usual_tail
-        return calibrated(self.base, self.support, params, self.asked, trusted=trusted, usual_tail=usual)
+        return self._calibrated(params, trusted, self.base.usual_tail)
 
     def linear(self, weights: FloatArray) -> Detector:
         """A detector whose scorer is a plain weighted sum, weights (WIDTH,), of the standardised features."""
         shapes = {"w1": (WIDTH, HIDDEN), "b1": (HIDDEN,), "w2": (HIDDEN,)}
         net = {"linear": weights.astype(np.float32)}
         net |= {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-        return calibrated(self.base, self.support, together([net]), self.asked, trusted=True, usual_tail=None)
+        return self._calibrated(together([net]), True, None)
+
+    def _calibrated(self, params: Params, trusted: bool, usual: FloatArray | None) -> Detector:
+        detector = calibrated(self.base, self.support, params, self.asked, trusted=trusted, usual_tail=usual)
+        detector.known_anomalies = overlooked(detector, self.support, self.known)
+        return detector
 
 
 def shipped(lesson: Lesson) -> Detector:

@@ -37,7 +37,7 @@ from logmeta.evaluate.units import Batch
 from logmeta.evaluate.verdicts import Verdicts, alarm_starts
 from logmeta.evidence import Encoders
 from logmeta.meta.base import BaseModel
-from logmeta.meta.support import Support, prepare
+from logmeta.meta.support import Support, known_anomalies, prepare
 from logmeta.onboarding import Asked, calibrated, wrong_lines
 from logmeta.records import AlarmBudget, LogRecord
 from logmeta.window import FloatArray, IntArray
@@ -211,8 +211,9 @@ class Cell:
     def _lesson(self, base: BaseModel, support: Support) -> Lesson:
         window = WHOLE_SESSIONS if self._sessions else Window()
         anomalies = [record.text for record in self.draw.anomaly_records()]
-        wrong = wrong_lines(base, support, anomalies, seed=self.seed)
-        return Lesson(base, support, wrong, Asked(self.data.name, AlarmBudget(), None, window, self.seed))
+        known = known_anomalies(base.encoders, support, anomalies)
+        wrong = wrong_lines(base, support, known, seed=self.seed)
+        return Lesson(base, support, wrong, known, Asked(self.data.name, AlarmBudget(), None, window, self.seed))
 
     def _of_detector(self, detector: Detector, sight: Sight) -> Mapping[Granularity, Figures]:
         if not self._sessions:

@@ -33,8 +33,8 @@ class Training:
 class TrainOptions:
     """`inner_loop`: how a source adapts the scorer; "none" trains and onboards without synthetic tasks.
 
-    `anti_collapse`: the margin by which anomalies shall stand above ordinary lines, which keeps scores from becoming one
-    constant. `sequence`: the transformer, or a bag of the recent templates in its place.
+    `anti_collapse`: the margin by which anomalies shall stand above ordinary lines, lest all scores become alike.
+    `sequence`: the transformer, or a bag of the recent templates in its place.
     """
 
     inner_loop: InnerLoopKind = "meta-sgd"

@@ -144,15 +144,24 @@ def corrupted(
     return np.concatenate(found) if found else np.zeros((0, support.x.shape[1]), dtype=np.float32)
 
 
-def labelled_lines(encoders: Encoders, support: Support, anomalies: Sequence[str]) -> FloatArray:
-    """Features of lines known to be anomalous, each read alone behind the support, shape (m, WIDTH)."""
+@dataclass(frozen=True, slots=True)
+class KnownAnomalies:
+    """Lines known to be anomalous: a template and features (m, WIDTH) of each, read alone behind the support."""
+
+    templates: tuple[str, ...]
+    x: FloatArray
+
+
+def known_anomalies(encoders: Encoders, support: Support, anomalies: Sequence[str]) -> KnownAnomalies:
+    """Read lines known to be anomalous; empty ones are left out."""
     stop = max(support.checkpoints)
     parser = support.memory.parser()
     before, _ = support.same_stream(stop)
     when = support.events[stop - 1].seconds if stop else float("nan")
     parsed = [parser.event(text, 1)._replace(seconds=when, is_head=True) for text in anomalies if text]
     found = [_read_corrupted(encoders, support, parser, stop, before, [event]) for event in parsed]
-    return np.concatenate(found) if found else np.zeros((0, support.x.shape[1]), dtype=np.float32)
+    none = np.zeros((0, support.x.shape[1]), dtype=np.float32)
+    return KnownAnomalies(tuple(event.shape.template for event in parsed), np.concatenate([none, *found]))
 
 
 def _read_corrupted(

@@ -45,4 +45,4 @@ def _tail(
         support, wrong, normal = ((x - scale[0]) / scale[1] for x in (e.support, e.corrupted, e.normal))
         fast, _ = guarded(params, wrong, support, inner)
         tails.append(tail_of(net_scores(fast, normal)))
-    return np.mean(tails, axis=0)
+    return np.asarray(np.mean(tails, axis=0))

@@ -24,7 +24,7 @@ from logmeta.evaluate.results import OURS, Condition, Results
 from logmeta.evaluate.run import _outcomes_of
 from logmeta.meta.outer import initial_params
 from logmeta.meta.scorer import base_weights
-from logmeta.meta.support import prepare
+from logmeta.meta.support import known_anomalies, prepare
 from logmeta.onboarding import Asked, wrong_lines
 from logmeta.records import AlarmBudget, LogRecord
 from logmeta.windows import Window
@@ -60,7 +60,8 @@ def test_our_session_figures_are_those_of_the_product(base, ordinary, records):
 def lesson(base, ordinary) -> Lesson:
     support = prepare(base.base.encoders, [LogRecord(i + 1, text) for i, text in enumerate(ordinary)])
     asked = Asked("pg", AlarmBudget(), None, Window(), 0)
-    return Lesson(base.base, support, wrong_lines(base.base, support, (), seed=0), asked)
+    known = known_anomalies(base.base.encoders, support, ())
+    return Lesson(base.base, support, wrong_lines(base.base, support, known, seed=0), known, asked)
 
 
 def test_the_shipped_way_of_onboarding_is_the_product(lesson, detector):
