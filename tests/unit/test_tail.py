@@ -43,13 +43,13 @@ def test_every_system_is_read_by_nets_that_never_saw_it_and_all_are_read():
     assert [set(names) - of for of in seen] == [{"a", "d"}, {"b"}, {"c"}]
 
 
-def test_the_usual_tail_is_the_one_that_three_of_four_systems_keep_below():
+def test_the_usual_tail_is_the_one_that_three_of_five_systems_keep_below():
     rng = np.random.default_rng(0)
     rows = {name: rng.exponential(size=4_000) + shift for shift, name in enumerate("abcde")}
     episodes = [episode(name, row) for name, row in rows.items() for _ in range(2)]
     found = usual_tail(episodes, SCALE, lambda _: (FIRST, InnerLoop()))
     assert found.shape == (len(TAIL_LEVELS),)
-    np.testing.assert_allclose(found, np.quantile([tail_of(row) for row in rows.values()], 0.75, axis=0), atol=1e-4)
+    np.testing.assert_allclose(found, np.quantile([tail_of(row) for row in rows.values()], 0.6, axis=0), atol=1e-4)
 
 
 def test_a_single_system_is_read_by_nets_that_saw_it():
