@@ -79,7 +79,7 @@ def _write(detector: Detector, folder: Path) -> None:
     save_file({k: np.ascontiguousarray(v) for k, v in detector.params.items()}, folder / "weights.safetensors")
     memory = detector.memory
     templates = {"templates": memory.templates, "tree": memory.tree.snapshot(), **_context_data(memory.context)}
-    templates["known_anomalies"] = detector.known_anomalies
+    templates |= {"known_anomalies": detector.known_anomalies, "signatures": sorted(detector.signatures)}
     if detector.windows is not None:
         templates["window_pairs"] = detector.windows.support.pairs
     (folder / "templates.json").write_bytes(orjson.dumps(templates))
@@ -244,6 +244,7 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         window=Window.parse(manifest.get("window", "line")),
         windows=_windows(data, arrays),
         known_anomalies=tuple(data["known_anomalies"]),
+        signatures=frozenset(data["signatures"]),
     )
 
 

@@ -19,6 +19,7 @@ from logmeta.closing import WindowScorer
 from logmeta.config import BASE_MODEL
 from logmeta.errors import ScoreError, UsageError
 from logmeta.evidence import EvidenceReader, Memory
+from logmeta.explain import KNOWN, SIGNATURE
 from logmeta.grouping import WindowReference
 from logmeta.meta.base import BaseModel, load_base
 from logmeta.meta.likeness import likeness
@@ -34,6 +35,7 @@ from logmeta.records import (
     as_records,
 )
 from logmeta.session import ScoringSession
+from logmeta.signatures import RAISE, signatures_of
 from logmeta.window import FloatArray
 from logmeta.windows import Window
 
@@ -144,6 +146,7 @@ class Detector:
     window: Window = field(default_factory=Window)
     windows: WindowReference | None = None
     known_anomalies: tuple[str, ...] = ()
+    signatures: frozenset[str] = frozenset()
 
     @cached_property
     def level(self) -> AlarmLevel:
@@ -182,15 +185,25 @@ class Detector:
             raise ScoreError(f"detector {self.source!r} gave a score that is no number; onboard the source again")
         return raw
 
-    def likeness(self, templates: Sequence[str]) -> FloatArray:
-        """What is added to the raw scores of lines for resembling known anomalies, shape (n,) (`meta.likeness`)."""
-        if not self.known_anomalies:
+    def added(self, templates: Sequence[str]) -> dict[str, FloatArray]:
+        """What the words of lines add to their raw scores by themselves, by kind of reason, each of shape (n,).
+
+        A failure signature that is unusual in this source, and resemblance to known anomalies.
+        """
+        broken = [RAISE if signatures_of(template) & self.signatures else 0.0 for template in templates]
+        return {SIGNATURE: np.array(broken, dtype=np.float32), KNOWN: self._likeness(templates)}
+
+    def words_add(self, templates: Sequence[str]) -> FloatArray:
+        """The sum of `added` over its kinds, shape (n,): what scoring adds to the raw scores of features."""
+        different = list(dict.fromkeys(templates))
+        more = dict(zip(different, np.sum(list(self.added(different).values()), axis=0).tolist(), strict=True))
+        return np.array([more[template] for template in templates], dtype=np.float32)
+
+    def _likeness(self, templates: Sequence[str]) -> FloatArray:
+        if not (self.known_anomalies and templates):
             return np.zeros(len(templates), dtype=np.float32)
-        vectors, different = self.base.encoders.text.vectors, list(dict.fromkeys(templates))
-        ordinary = self.memory.reference.candidates.vectors
-        found = likeness(vectors(different), vectors(self.known_anomalies), ordinary)
-        added = dict(zip(different, found, strict=True))
-        return np.array([added[template] for template in templates], dtype=np.float32)
+        vectors, ordinary = self.base.encoders.text.vectors, self.memory.reference.candidates.vectors
+        return likeness(vectors(templates), vectors(self.known_anomalies), ordinary)
 
     def score(self, lines: Iterable[str | LogRecord]) -> Iterator[ScoredLine]:
         """Score lines lazily, one result per line, in order; the detector stays as it is."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -39,6 +40,7 @@ KINDS: Final = {
     "missing": "missing",
 }
 KNOWN: Final = "known_anomaly"
+SIGNATURE: Final = "failure_signature"
 MOST_REASONS: Final = 3
 SMALLEST_SHARE: Final = 0.1
 SHOWN: Final = 90
@@ -51,7 +53,7 @@ def reasons_for(
     ordinary: FloatArray,
     row: FloatArray,
     words: Mapping[str, str],
-    likeness: float = 0.0,
+    added: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[Reason, ...]:
     """The strongest reasons of one line, strongest first.
 
@@ -60,19 +62,19 @@ def reasons_for(
         x: the line's features, shape (WIDTH,); `ordinary`: those of a normal line.
         row: its evidence in nats, shape (columns,).
         words: a sentence per kind, from `sentences`.
-        likeness: what resembling a known anomaly added to the raw score.
+        added: what the line's words added to its raw score by themselves, by kind.
     """
-    shares = _shares(score, x, ordinary, likeness)
+    shares = _shares(score, x, ordinary, added)
     strongest = sorted(shares.items(), key=lambda item: -item[1])[:MOST_REASONS]
     kept = [(kind, share) for kind, share in strongest if share >= SMALLEST_SHARE] or strongest[:1]
-    recent = _recent(row) | {KNOWN}
+    recent = _recent(row) | set(added)
     return tuple(
         Reason(kind, words[kind] if kind in recent else f"recent lines: {_LATELY[kind]}", share) for kind, share in kept
     )
 
 
 def _shares(
-    score: Callable[[FloatArray], FloatArray], x: FloatArray, ordinary: FloatArray, likeness: float
+    score: Callable[[FloatArray], FloatArray], x: FloatArray, ordinary: FloatArray, added: Mapping[str, float]
 ) -> dict[str, float]:
     kinds = list(dict.fromkeys(KINDS.values()))
     without = np.repeat(x[None], len(kinds) + 1, axis=0)
@@ -80,7 +82,7 @@ def _shares(
         places = _places(kind)
         without[i, places] = np.minimum(x[places], ordinary[places])
     raw = score(without)
-    falls = {KNOWN: likeness, **dict(zip(kinds, np.maximum(raw[-1] - raw[:-1], 0).tolist(), strict=True))}
+    falls = {**added, **dict(zip(kinds, np.maximum(raw[-1] - raw[:-1], 0).tolist(), strict=True))}
     total = sum(falls.values()) or 1.0
     return {kind: fall / total for kind, fall in falls.items()}
 
@@ -131,6 +133,7 @@ def sentences(
         "rate": _rate(facts.get("rate")),
         "pause": "the source paused before this line for much longer than usual",
         "missing": _missing(facts.get("missing"), missing),
+        SIGNATURE: f"says of itself that something failed: {said}",
         KNOWN: f"{what} is like an anomaly that was named when the source was onboarded",
     }
 

@@ -21,6 +21,7 @@ from logmeta.meta.support import KnownAnomalies, Support, corrupted, known_anoma
 from logmeta.parse import ParsedEvent
 from logmeta.records import AlarmBudget, LogRecord
 from logmeta.session import WINDOW_HALF_LIFE
+from logmeta.signatures import unusual_signatures
 from logmeta.window import FloatArray
 from logmeta.windows import Window, WindowCutter
 
@@ -103,6 +104,7 @@ def calibrated(
         stream_regex=asked.stream_regex,
         seed=asked.seed,
         window=asked.window,
+        signatures=unusual_signatures(support.memory.templates),
     )
     _calibrate(detector, support, usual_tail)
     return detector

@@ -164,10 +164,8 @@ class ScoringSession:
 
     def _raw(self, events: Sequence[ParsedEvent], x: FloatArray, head_of: Sequence[int]) -> FloatArray:
         raw = self.detector.raw_scores(x)
-        if not self.detector.known_anomalies:
-            return raw
-        shapes = (event.shape for event, head in zip(events, head_of, strict=True) if head >= 0)
-        return raw + self.detector.likeness([shape.template for shape in shapes])
+        templates = [event.shape.template for event, head in zip(events, head_of, strict=True) if head >= 0]
+        return raw + self.detector.words_add(templates)
 
     def _explained(
         self,
@@ -185,8 +183,8 @@ class ScoringSession:
         message = record.text[split_header(record.text).end :]
         words = sentences(shape.template, message, shape.level_word, facts, missing, typical)
         detector = self.detector
-        like = float(detector.likeness([shape.template])[0])
-        reasons = reasons_for(detector.raw_scores, x, detector.base.centre, row, words, like)
+        added = {kind: float(more[0]) for kind, more in detector.added([shape.template]).items()}
+        reasons = reasons_for(detector.raw_scores, x, detector.base.centre, row, words, added)
         return verdict._replace(typical=typical, reasons=reasons)
 
     def _typical(self, number: int) -> str | None:

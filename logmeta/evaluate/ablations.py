@@ -83,6 +83,11 @@ def no_guard(lesson: Lesson) -> Detector:
     return lesson.detector(fast_weights(lesson.base.params, bad, good, lesson.base.inner))
 
 
+def no_fast_path(lesson: Lesson) -> Detector:
+    """No failure signatures: what breaks must stand out by its context."""
+    return replace(shipped(lesson), signatures=frozenset())
+
+
 def no_smoothing(lesson: Lesson) -> Detector:
     """The line's own evidence only: the averages over its stream's recent lines are held at their usual values."""
     return _seeing(lesson, np.arange(WIDTH) < len(COLUMNS))
@@ -146,6 +151,7 @@ ABLATIONS: Final[Mapping[str, Ablation]] = {
     "no meta-learning": Ablation(no_meta_learning),
     "no adaptation": Ablation(no_adaptation),
     "no guard": Ablation(no_guard),
+    "no fast path": Ablation(no_fast_path),
     "no smoothing": Ablation(no_smoothing),
     "no sequence model": Ablation(no_sequence_model),
     "bag instead of sequence": Ablation(shipped, "bag"),
