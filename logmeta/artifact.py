@@ -152,6 +152,7 @@ def _manifest(detector: Detector, folder: Path) -> dict[str, object]:
         "window": str(detector.window),
         "alarm_budget_per_day": detector.budget.per_day,
         "alarm_level": level.level,
+        "achieved": [[asked, share] for asked, share in detector.achieved.items()],
         "provisional": level.provisional,
         "sha256": {name: _sha256(folder / name) for name in FILES},
     }
@@ -245,6 +246,7 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         windows=_windows(data, arrays),
         known_anomalies=tuple(data["known_anomalies"]),
         signatures=frozenset(data["signatures"]),
+        achieved=dict(manifest["achieved"]),
     )
 
 

@@ -20,6 +20,7 @@ _USUAL_WEIGHT: Final = 10.0  # as many own lines beyond a level weigh as much as
 _LINKED: Final = 0.8
 _LEAST_STEP: Final = 0.25
 DEFAULT_LINES_PER_DAY: Final = 100_000.0
+ASKED_SHARES: Final = (0.1, 0.05, 0.01)
 
 
 def p_values(scores: FloatArray, calibration: FloatArray) -> FloatArray:
@@ -40,6 +41,22 @@ def p_values(scores: FloatArray, calibration: FloatArray) -> FloatArray:
     _check(calibration)
     at_least_as_odd = calibration.size - np.searchsorted(np.sort(calibration), scores, side="left")
     return np.asarray((1 + at_least_as_odd) / (1 + calibration.size))
+
+
+def achieved_shares(scores: FloatArray) -> dict[float, float]:
+    """What p-values are worth over time: asked share to the share of the later half of some lines that lies below it.
+
+    Args:
+        scores: raw scores of held-out normal lines in their order, shape (m,); the earlier half calibrates.
+
+    Returns:
+        A share for each of ASKED_SHARES that half the lines can promise.
+    """
+    half = len(scores) // 2
+    if half == 0:
+        return {}
+    p = p_values(scores[half:], scores[:half])
+    return {asked: float(np.mean(p <= asked)) for asked in ASKED_SHARES if (half + 1) * asked >= 1}
 
 
 def _check(calibration: FloatArray) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -41,6 +41,7 @@ from logmeta.windows import Window
 
 BATCH: Final = 2_048
 _SPREAD_OVER_S: Final = 60.0
+_FAR_BEYOND: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class Detector:
     windows: WindowReference | None = None
     known_anomalies: tuple[str, ...] = ()
     signatures: frozenset[str] = frozenset()
+    achieved: Mapping[float, float] = field(default_factory=dict)
 
     @cached_property
     def level(self) -> AlarmLevel:
@@ -254,6 +256,7 @@ class Detector:
             "alarm_budget_per_day": self.budget.per_day,
             "lines_per_day": round(self.level.lines_per_day),
             "alarm_level_p_value": self.level.level,
+            "achieved_shares": {f"{asked:g}": round(share, 4) for asked, share in self.achieved.items()},
             "provisional": self.provisional,
             "adapted_net_trusted": self.trusted,
             "warnings": list(self.warnings()),
@@ -275,6 +278,12 @@ class Detector:
                 f"all support lines are from {self.span_s:.0f} s: rates, routines and p-values may not hold at other "
                 f"times; onboard from lines spread over a day"
             )
+        for asked, share in list(self.achieved.items())[:1]:
+            if share > _FAR_BEYOND * asked:
+                yield (
+                    f"p-values do not hold over the support itself: of its later lines {share:.0%} lie where "
+                    f"{asked:.0%} were asked; onboard from lines spread over a day"
+                )
         if not self.trusted:
             yield (
                 "adapting to the support made corrupted lines harder to tell from it; "

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from logmeta.calibrate import Calibration
+from logmeta.calibrate import Calibration, achieved_shares
 from logmeta.detector import Detector
 from logmeta.errors import InputError
 from logmeta.grouping import Line, WindowReference, Windows
@@ -122,6 +122,7 @@ def _calibrate(detector: Detector, support: Support, usual_tail: FloatArray | No
     _, held_out = support.split()
     raw = detector.raw_scores(support.x)
     detector.calibration = Calibration.fit(raw[held_out], usual_tail=usual_tail)
+    detector.achieved = achieved_shares(raw[held_out])
     if detector.window.kind == "line":
         smoothed, _ = smooth(raw[:, None], raw[:1], WINDOW_HALF_LIFE)
         detector.window_calibration = Calibration.fit(smoothed[held_out, 0])

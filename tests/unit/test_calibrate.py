@@ -10,12 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmeta.calibrate import DEFAULT_LINES_PER_DAY, TAIL_LEVELS, AlarmLevel, Calibration, p_values, score_of
+from logmeta.calibrate import (
+    DEFAULT_LINES_PER_DAY,
+    TAIL_LEVELS,
+    AlarmLevel,
+    Calibration,
+    achieved_shares,
+    p_values,
+    score_of,
+)
 from logmeta.errors import CalibrationError
 from logmeta.records import AlarmBudget
 
 finite = st.floats(-100, 100, allow_nan=False)
 many = st.lists(finite, min_size=1, max_size=30).map(np.array)
+
+
+def test_shares_are_achieved_where_later_lines_are_like_earlier_ones_and_not_where_they_drift():
+    scores = np.random.default_rng(3).normal(size=20_000)
+    assert achieved_shares(scores) == pytest.approx({0.1: 0.1, 0.05: 0.05, 0.01: 0.01}, abs=0.01)
+    assert achieved_shares(np.arange(40.0)) == {0.1: 1.0, 0.05: 1.0}  # twenty lines promise one in twenty-one
+    assert achieved_shares(scores[:1]) == {}
 
 
 def test_three_calibration_lines_cannot_promise_better_than_one_in_four():
