@@ -17,6 +17,7 @@ _TAIL_SHARE: Final = 0.15
 _SLOPE_FLOOR: Final = 0.05
 _MARGIN: Final = 3.0
 _USUAL_WEIGHT: Final = 10.0  # as many own lines beyond a level weigh as much as what is usual
+_ENOUGH: Final = 10
 _LINKED: Final = 0.8
 _LEAST_STEP: Final = 0.25
 DEFAULT_LINES_PER_DAY: Final = 100_000.0
@@ -82,14 +83,16 @@ class Calibration:
         """Calibrate on raw scores of held-out normal lines, shape (m,).
 
         A few lines tell little of their tail. Where it is known which raw scores other systems' lines exceed at each of
-        TAIL_LEVELS (`usual_tail`), the tail is that, moved towards these lines' own as far as they have a say.
+        TAIL_LEVELS (`usual_tail`), the tail is that, moved towards these lines' own as far as they have a say: down to
+        the level that ten of them lie beyond, they alone tell.
         """
         _check(scores)
         ordered = np.sort(scores.astype(np.float64))
         knots, nats = _empirical(ordered)
         if usual_tail is None:
             return cls(ordered, np.append(knots, knots[-1] + _slope(ordered)), np.append(nats, nats[-1] + 1))
-        tail, levels = _moved(usual_tail, ordered), -np.log(TAIL_LEVELS)
+        told = int(np.sum(len(ordered) * np.array(TAIL_LEVELS[:-2]) >= _ENOUGH))
+        tail, levels = _moved(usual_tail, ordered)[told:], -np.log(TAIL_LEVELS[told:])
         body = (nats < levels[0]) & (knots < tail[0])
         return cls(ordered, np.concatenate([knots[body], tail]), np.concatenate([nats[body], levels]))
 
@@ -139,7 +142,7 @@ def _moved(usual: FloatArray, ordered: FloatArray) -> FloatArray:
     away, own, found = 0.0, tail_of(ordered), []
     for level, there, here in zip(TAIL_LEVELS, usual, own, strict=True):
         seen = len(ordered) * level
-        trust = seen / (seen + _USUAL_WEIGHT)
+        trust = 1.0 if seen >= _ENOUGH else seen / (seen + _USUAL_WEIGHT)
         away = trust * (here - there) + (1 - trust) * _LINKED * away
         found.append(there + away)
     steps = np.maximum(np.diff(found), _LEAST_STEP * np.diff(usual))

@@ -240,7 +240,7 @@ def test_a_source_whose_ordinary_lines_say_it_is_not_alarmed_by_it(base, ordinar
     lines = [x for line in ordinary for x in (line, often)]
     known = base.onboard(lines, source="postgresql")
     assert "killed" not in known.signatures
-    assert not any(line.alarm for line in known.score(lines[:60]))
+    assert not any(line.alarm for line in known.score(lines[:60]) if "signal 9" in line.message)
 
 
 def test_a_number_of_four_hundred_digits_is_scored(detector):

@@ -78,7 +78,7 @@ def test_training_says_what_it_saw_and_leaves_its_curves(trained, data):
     assert (record["seed"], record["hold_out"], record["quick"]) == (0, [], True)
     with (trained / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["stage"] for row in rows} == {"sequence model", "scorer meta-sgd"}
+    assert {row["stage"] for row in rows} == {"sequence model", "scorer meta-sgd", "usual tail"}
     losses = [float(row["loss"]) for row in rows if row["stage"] == "sequence model"]
     assert losses[-1] < losses[0]
     assert not (trained / KEPT).exists()

@@ -175,6 +175,13 @@ def test_the_more_lines_the_more_the_tail_is_their_own():
     assert surprise[0] > 7.9
 
 
+def test_down_to_the_level_that_ten_lines_lie_beyond_the_lines_alone_tell():
+    scores = np.random.default_rng(1).exponential(size=1_000) ** 2
+    ours, theirs = Calibration.fit(scores, usual_tail=USUAL), Calibration.fit(scores)
+    below = np.quantile(scores, [0.1, 0.5, 0.9, 0.98])
+    assert ours.surprise(below) == pytest.approx(theirs.surprise(below))
+
+
 def test_a_tail_moves_by_what_is_seen_worked_out_by_hand():
     calibration = Calibration.fit(np.full(10, 5.0), usual_tail=USUAL)
     trust = 10 * TAIL_LEVELS[0] / (10 * TAIL_LEVELS[0] + 10)
