@@ -10,6 +10,7 @@ from logmeta.records import LogRecord
 
 GAP_LINES: Final = 50
 LONGEST_LINES: Final = 1_000
+LINES_PER_ALARM: Final = 4.0  # of ordinary lines that look odd; measured on twelve systems (docs/decisions/0012)
 
 
 def begins(line: int, *, last: int, start: int) -> bool:

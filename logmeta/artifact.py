@@ -26,15 +26,16 @@ from logmeta.calibrate import Calibration
 from logmeta.detector import Detector, MetaModel
 from logmeta.encode.sequence import Candidates
 from logmeta.errors import ArtifactError
-from logmeta.evidence import Reference
+from logmeta.evidence import Memory, Reference
 from logmeta.grouping import WindowReference, Windows
 from logmeta.meta.base import BaseModel
+from logmeta.meta.features import Precedent
 from logmeta.parse import TemplateTree
 from logmeta.records import AlarmBudget
 from logmeta.window import Context, Slot, Tally
 from logmeta.windows import Window
 
-FORMAT: Final = 2  # 1: no whole windows (`window`, `pairs`, window.* arrays)
+FORMAT: Final = 3  # 1: no whole windows (`window`, `pairs`, window.* arrays); 2: no precedents (precedent.* arrays)
 MANIFEST: Final = "manifest.json"
 FILES: Final = ("weights.safetensors", "templates.json", "calibration.safetensors", "README.md")
 _LARGEST: Final = 512 * 2**20
@@ -76,7 +77,9 @@ def _swap(beside: Path, folder: Path) -> None:
 
 def _write(detector: Detector, folder: Path) -> None:
     save_file({k: np.ascontiguousarray(v) for k, v in detector.params.items()}, folder / "weights.safetensors")
-    templates = {"templates": detector.templates, "tree": detector.tree.snapshot(), **_context_data(detector.context)}
+    memory = detector.memory
+    templates = {"templates": memory.templates, "tree": memory.tree.snapshot(), **_context_data(memory.context)}
+    templates |= {"known_anomalies": detector.known_anomalies, "signatures": sorted(detector.signatures)}
     if detector.windows is not None:
         templates["window_pairs"] = detector.windows.support.pairs
     (folder / "templates.json").write_bytes(orjson.dumps(templates))
@@ -88,21 +91,26 @@ def _write(detector: Detector, folder: Path) -> None:
 
 
 def _arrays(detector: Detector) -> dict[str, npt.NDArray[Any]]:
-    reference = detector.reference
-    bank = detector.context.bank
+    memory = detector.memory
+    reference, bank = memory.reference, memory.context.bank
     arrays = {
-        "scores": detector.calibration.scores,
-        "window_scores": detector.window_calibration.scores,
-        "slopes": np.array([detector.calibration.slope, detector.window_calibration.slope]),
+        **_calibration_arrays("", detector.calibration),
+        **_calibration_arrays("window_", detector.window_calibration),
         "candidates": reference.candidates.vectors,
         "log_prior": reference.candidates.log_prior,
         "embeddings": reference.embeddings,
+        "precedent.most": memory.precedent.most,
+        "precedent.recent": memory.precedent.recent,
         "bank": bank if bank is not None else np.zeros((0, detector.base.encoders.dimension), np.float32),
     }
     if detector.windows is not None:
         support = detector.windows.support
         arrays |= {"window.counts": support.counts, "window.edges": support.edges, "window.shape": support.shape}
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _calibration_arrays(prefix: str, calibration: Calibration) -> dict[str, npt.NDArray[Any]]:
+    return {f"{prefix}{f.name}": getattr(calibration, f.name) for f in fields(Calibration)}
 
 
 def _context_data(context: Context) -> dict[str, object]:
@@ -138,12 +146,13 @@ def _manifest(detector: Detector, folder: Path) -> dict[str, object]:
         "seed": detector.seed,
         "lines_used": detector.lines_used,
         "span_s": detector.span_s,
-        "timed": detector.timed,
+        "timed": detector.memory.timed,
         "trusted": detector.trusted,
         "stream_regex": detector.stream_regex,
         "window": str(detector.window),
         "alarm_budget_per_day": detector.budget.per_day,
         "alarm_level": level.level,
+        "achieved": [[asked, share] for asked, share in detector.achieved.items()],
         "provisional": level.provisional,
         "sha256": {name: _sha256(folder / name) for name in FILES},
     }
@@ -224,13 +233,9 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         source=manifest["source"],
         params=load_file(folder / "weights.safetensors"),
         trusted=manifest["trusted"],
-        tree=TemplateTree(templates=[(text, size) for text, size in data["tree"]]),
-        templates=tuple(data["templates"]),
-        timed=manifest["timed"],
-        context=_context(data, arrays),
-        reference=Reference(Candidates(arrays["candidates"], arrays["log_prior"]), arrays["embeddings"]),
-        calibration=Calibration(arrays["scores"], float(arrays["slopes"][0])),
-        window_calibration=Calibration(arrays["window_scores"], float(arrays["slopes"][1])),
+        memory=_memory(manifest, data, arrays),
+        calibration=_calibration("", arrays),
+        window_calibration=_calibration("window_", arrays),
         budget=AlarmBudget(manifest["alarm_budget_per_day"]),
         lines_used=manifest["lines_used"],
         span_s=manifest["span_s"],
@@ -239,6 +244,25 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         version=manifest["version"],
         window=Window.parse(manifest.get("window", "line")),
         windows=_windows(data, arrays),
+        known_anomalies=tuple(data["known_anomalies"]),
+        signatures=frozenset(data["signatures"]),
+        achieved=dict(manifest["achieved"]),
+    )
+
+
+def _calibration(prefix: str, arrays: Mapping[str, Any]) -> Calibration:
+    return Calibration(**{f.name: arrays[f"{prefix}{f.name}"] for f in fields(Calibration)})
+
+
+def _memory(manifest: Mapping[str, Any], data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Memory:
+    known = "precedent.most" in arrays
+    return Memory(
+        tree=TemplateTree(templates=[(text, size) for text, size in data["tree"]]),
+        templates=tuple(data["templates"]),
+        timed=manifest["timed"],
+        context=_context(data, arrays),
+        reference=Reference(Candidates(arrays["candidates"], arrays["log_prior"]), arrays["embeddings"]),
+        precedent=Precedent(arrays["precedent.most"], arrays["precedent.recent"]) if known else Precedent(),
     )
 
 

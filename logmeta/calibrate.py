@@ -12,11 +12,16 @@ from logmeta.errors import CalibrationError
 from logmeta.records import AlarmBudget
 from logmeta.window import FloatArray
 
+TAIL_LEVELS: Final = tuple(10 ** (-i / 2) for i in range(1, 10))  # p-values at which usual tails are known
 _TAIL_SHARE: Final = 0.15
 _SLOPE_FLOOR: Final = 0.05
-_OWN: Final = 0.25
 _MARGIN: Final = 3.0
+_USUAL_WEIGHT: Final = 10.0  # as many own lines beyond a level weigh as much as what is usual
+_ENOUGH: Final = 10
+_LINKED: Final = 0.8
+_LEAST_STEP: Final = 0.25
 DEFAULT_LINES_PER_DAY: Final = 100_000.0
+ASKED_SHARES: Final = (0.1, 0.05, 0.01)
 
 
 def p_values(scores: FloatArray, calibration: FloatArray) -> FloatArray:
@@ -39,43 +44,57 @@ def p_values(scores: FloatArray, calibration: FloatArray) -> FloatArray:
     return np.asarray((1 + at_least_as_odd) / (1 + calibration.size))
 
 
+def achieved_shares(scores: FloatArray) -> dict[float, float]:
+    """What p-values are worth over time: asked share to the share of the later half of some lines that lies below it.
+
+    Args:
+        scores: raw scores of held-out normal lines in their order, shape (m,); the earlier half calibrates.
+
+    Returns:
+        A share for each of ASKED_SHARES that half the lines can promise.
+    """
+    half = len(scores) // 2
+    if half == 0:
+        return {}
+    p = p_values(scores[half:], scores[:half])
+    return {asked: float(np.mean(p <= asked)) for asked in ASKED_SHARES if (half + 1) * asked >= 1}
+
+
 def _check(calibration: FloatArray) -> None:
     finite = int(np.isfinite(calibration).sum())
     if finite == 0 or finite < calibration.size:
         raise CalibrationError(total=calibration.size, finite=finite)
 
 
-def tail_slope(scores: FloatArray) -> float:
-    """Mean excess of the highest 15 % of scores (m,) over the lowest of them, in raw-score units, above 0."""
-    ordered = np.sort(scores.astype(np.float64))
-    start = ordered[int((1 - _TAIL_SHARE) * (len(ordered) - 1))]
-    excess = ordered[ordered >= start] - start
-    spread = float(np.quantile(ordered, 0.9) - np.quantile(ordered, 0.1))
-    return max(float(excess.mean()), _SLOPE_FLOOR * spread, 1e-6)
-
-
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Sorted raw scores of held-out normal lines (m,) and the exponential tail fitted to the highest of them.
+    """Sorted raw scores of held-out normal lines (m,), and a curve from raw scores to surprise in nats.
 
-    `slope` is the tail's mean excess, in raw-score units: beyond the highest calibration score, every `slope`
-    makes a line e times less likely. Such p-values are extrapolated; `p_values` alone is a guarantee.
+    The curve goes through `knots` (k,), increasing, at `nats` (k,), and on as its last piece does. Its highest part is
+    extrapolated: `p_values` alone is a guarantee.
     """
 
     scores: FloatArray
-    slope: float
+    knots: FloatArray
+    nats: FloatArray
 
     @classmethod
-    def fit(cls, scores: FloatArray, *, usual_slope: float | None = None) -> Calibration:
+    def fit(cls, scores: FloatArray, *, usual_tail: FloatArray | None = None) -> Calibration:
         """Calibrate on raw scores of held-out normal lines, shape (m,).
 
-        A few lines tell little of their tail: three quarters of the slope are `usual_slope`, what other systems'
-        tails had in meta-training, where that is known, and a margin of 3 / sqrt(m) is added for the lines not seen.
+        A few lines tell little of their tail. Where it is known which raw scores other systems' lines exceed at each of
+        TAIL_LEVELS (`usual_tail`), the tail is that, moved towards these lines' own as far as they have a say: down to
+        the level that ten of them lie beyond, they alone tell.
         """
         _check(scores)
-        ordered, own = np.sort(scores.astype(np.float64)), tail_slope(scores)
-        slope = own if usual_slope is None else _OWN * own + (1 - _OWN) * usual_slope
-        return cls(ordered, slope * (1 + _MARGIN / math.sqrt(len(ordered))))
+        ordered = np.sort(scores.astype(np.float64))
+        knots, nats = _empirical(ordered)
+        if usual_tail is None:
+            return cls(ordered, np.append(knots, knots[-1] + _slope(ordered)), np.append(nats, nats[-1] + 1))
+        told = int(np.sum(len(ordered) * np.array(TAIL_LEVELS[:-2]) >= _ENOUGH))
+        tail, levels = _moved(usual_tail, ordered)[told:], -np.log(TAIL_LEVELS[told:])
+        body = (nats < levels[0]) & (knots < tail[0])
+        return cls(ordered, np.concatenate([knots[body], tail]), np.concatenate([nats[body], levels]))
 
     @property
     def smallest_p(self) -> float:
@@ -88,16 +107,46 @@ class Calibration:
 
     def surprise(self, scores: FloatArray) -> FloatArray:
         """-log p, strictly increasing in the raw score, extrapolated beyond the calibration scores; shape (n,)."""
-        knots, nats = self._curve()
-        inside = np.interp(scores, knots, nats)
-        beyond = np.maximum(scores - knots[-1], 0) / self.slope
-        below = np.minimum(scores - knots[0], 0)
-        return np.asarray(inside + beyond + nats[0] * (1 / (1 - below / self.slope) - 1))
+        rise = (self.nats[-1] - self.nats[-2]) / (self.knots[-1] - self.knots[-2])
+        inside = np.interp(scores, self.knots, self.nats)
+        beyond = np.maximum(scores - self.knots[-1], 0) * rise
+        below = np.minimum(scores - self.knots[0], 0) * rise
+        return np.asarray(inside + beyond + self.nats[0] * (1 / (1 - below) - 1))
 
-    def _curve(self) -> tuple[FloatArray, FloatArray]:
-        knots, counts = np.unique(self.scores, return_counts=True)
-        at_least = counts[::-1].cumsum()[::-1]
-        return knots, -np.log(at_least / (len(self.scores) + 1))
+
+def _empirical(ordered: FloatArray) -> tuple[FloatArray, FloatArray]:
+    knots, counts = np.unique(ordered, return_counts=True)
+    at_least = counts[::-1].cumsum()[::-1]
+    return knots, -np.log(at_least / (len(ordered) + 1))
+
+
+def _slope(ordered: FloatArray) -> float:
+    """An exponential tail's: mean excess of the highest 15 % of scores (m,), and a margin for the lines not seen."""
+    start = ordered[int((1 - _TAIL_SHARE) * (len(ordered) - 1))]
+    excess = ordered[ordered >= start] - start
+    spread = float(np.quantile(ordered, 0.9) - np.quantile(ordered, 0.1))
+    return max(float(excess.mean()), _SLOPE_FLOOR * spread, 1e-6) * (1 + _MARGIN / math.sqrt(len(ordered)))
+
+
+def tail_of(scores: FloatArray) -> FloatArray:
+    """The raw scores that a share of TAIL_LEVELS of the scores (m,) exceed, shape (levels,)."""
+    return np.asarray(np.quantile(scores, 1 - np.array(TAIL_LEVELS)))
+
+
+def _moved(usual: FloatArray, ordered: FloatArray) -> FloatArray:
+    """The usual tail, level by level moved towards the own one, as far as m own lines tell; what they tell of one level
+    says something of the next.
+
+    Efron, Morris. Stein's estimation rule and its competitors: an empirical Bayes approach. JASA 1973.
+    """
+    away, own, found = 0.0, tail_of(ordered), []
+    for level, there, here in zip(TAIL_LEVELS, usual, own, strict=True):
+        seen = len(ordered) * level
+        trust = 1.0 if seen >= _ENOUGH else seen / (seen + _USUAL_WEIGHT)
+        away = trust * (here - there) + (1 - trust) * _LINKED * away
+        found.append(there + away)
+    steps = np.maximum(np.diff(found), _LEAST_STEP * np.diff(usual))
+    return np.asarray(found[0] + np.concatenate([[0.0], np.cumsum(steps)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +162,23 @@ class AlarmLevel:
     provisional: bool
 
     @classmethod
-    def of(cls, budget: AlarmBudget, calibration: Calibration, lines_per_second: float | None) -> AlarmLevel:
-        """Turn an alarm budget into a level: `per_day` alarms among the lines of a day."""
+    def of(
+        cls,
+        budget: AlarmBudget,
+        calibration: Calibration,
+        lines_per_second: float | None,
+        *,
+        lines_per_alarm: float = 1.0,
+    ) -> AlarmLevel:
+        """Turn an alarm budget into a level: `per_day` alarms among the lines of a day.
+
+        Neighbouring anomalous lines are one alarm: where an ordinary stretch that looks odd holds `lines_per_alarm` of
+        them, so many times more lines may lie below the level (the inverse of the extremal index: Leadbetter. Extremes
+        and local dependence in stationary sequences. 1983).
+        """
         rate = (lines_per_second or 0) * 86_400
         lines = rate or DEFAULT_LINES_PER_DAY
-        level = min(0.05, budget.per_day / lines)
+        level = min(0.05, lines_per_alarm * budget.per_day / lines)
         return cls(level, lines, rate == 0, calibration.smallest_p > level)
 
 

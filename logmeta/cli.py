@@ -12,7 +12,7 @@ import typer
 
 from logmeta.config import BASE_MODEL, load_settings
 from logmeta.errors import LogmetaError
-from logmeta.meta.options import InnerLoopKind, SequenceKind, TrainOptions
+from logmeta.meta.options import InnerLoopKind, SequenceKind, Training, TrainOptions
 
 if TYPE_CHECKING:
     from typer._click.core import Command
@@ -147,7 +147,7 @@ def inspect(
     import orjson
 
     found = load(detector)
-    shown = found.summary() | ({"template_list": list(found.templates)} if templates else {})
+    shown = found.summary() | ({"template_list": list(found.memory.templates)} if templates else {})
     typer.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
 
 
@@ -165,11 +165,13 @@ def demo(
 
 @app.command(epilog="Example: logmeta train --data ../shared/data --out logmeta/pretrained")
 def train(
-    data: Annotated[Path, typer.Option(envvar="LOGMETA_DATA", help="Folder of labelled logs (docs/training.md).")],
+    data: Annotated[
+        list[Path], typer.Option(envvar="LOGMETA_DATA", help="Folder of labelled logs (docs/training.md); repeatable.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the base model; it already holds encoder/.")],
     seed: Annotated[int, typer.Option(help="Same data and seed, same base model.")] = 0,
     hold_out: Annotated[str, typer.Option(help="Systems that must not be seen, comma-separated.")] = "",
-    inner_loop: Annotated[InnerLoopKind, typer.Option(help="How a source adapts the scorer.")] = "maml",
+    inner_loop: Annotated[InnerLoopKind, typer.Option(help="How a source adapts the scorer.")] = "meta-sgd",
     anti_collapse: Annotated[bool, typer.Option(help="Outer margin and dropout of whole kinds of evidence.")] = True,
     sequence: Annotated[SequenceKind, typer.Option(help="Events in their order, or a bag of the last ones.")] = (
         "transformer"
@@ -179,9 +181,9 @@ def train(
     """Meta-train a base model (needs the `train` extra)."""
     from logmeta.meta.train import train as run
 
-    held_out = [name for name in hold_out.split(",") if name]
+    held_out = tuple(name for name in hold_out.split(",") if name)
     options = TrainOptions(inner_loop, anti_collapse, sequence)
-    run(out, data=data, seed=seed, hold_out=held_out, quick=quick, options=options)
+    run(out, Training(tuple(data), seed, held_out, quick), options=options)
 
 
 def _mount() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,15 +13,17 @@ from typing import Final
 
 import numpy as np
 
+from logmeta.alarms import LINES_PER_ALARM
 from logmeta.calibrate import AlarmLevel, Calibration
 from logmeta.closing import WindowScorer
 from logmeta.config import BASE_MODEL
 from logmeta.errors import ScoreError, UsageError
-from logmeta.evidence import EvidenceReader, Reference
+from logmeta.evidence import EvidenceReader, Memory
+from logmeta.explain import KNOWN, SIGNATURE
 from logmeta.grouping import WindowReference
 from logmeta.meta.base import BaseModel, load_base
-from logmeta.meta.scorer import Params, base_scores, net_scores
-from logmeta.parse import Parser, TemplateTree
+from logmeta.meta.likeness import likeness
+from logmeta.meta.scorer import Params, net_scores
 from logmeta.records import (
     AlarmBudget,
     JsonValue,
@@ -33,11 +35,13 @@ from logmeta.records import (
     as_records,
 )
 from logmeta.session import ScoringSession
-from logmeta.window import Context, FloatArray
+from logmeta.signatures import RAISE, signatures_of
+from logmeta.window import FloatArray
 from logmeta.windows import Window
 
 BATCH: Final = 2_048
 _SPREAD_OVER_S: Final = 60.0
+_FAR_BEYOND: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -131,11 +135,7 @@ class Detector:
     source: str
     params: Params
     trusted: bool
-    tree: TemplateTree
-    templates: tuple[str, ...]
-    timed: bool
-    context: Context
-    reference: Reference
+    memory: Memory
     calibration: Calibration
     window_calibration: Calibration
     budget: AlarmBudget
@@ -146,22 +146,25 @@ class Detector:
     version: str = "1"
     window: Window = field(default_factory=Window)
     windows: WindowReference | None = None
+    known_anomalies: tuple[str, ...] = ()
+    signatures: frozenset[str] = frozenset()
+    achieved: Mapping[float, float] = field(default_factory=dict)
 
     @cached_property
     def level(self) -> AlarmLevel:
         """The alarm level that the budget asks for at this source's rate."""
-        timed = self.context.lines_per_second if self.span_s > 0 else None
-        return AlarmLevel.of(self.budget, self.calibration, timed)
+        timed = self.memory.context.lines_per_second if self.span_s > 0 else None
+        return AlarmLevel.of(self.budget, self.calibration, timed, lines_per_alarm=LINES_PER_ALARM)
 
     @cached_property
     def window_scorer(self) -> WindowScorer | None:
         """What scores whole windows; None where the window is a single line."""
         if self.windows is None:
             return None
-        per_second = self.context.lines_per_second * len(self.windows.support) / self.lines_used
+        per_second = self.memory.context.lines_per_second * len(self.windows.support) / self.lines_used
         level = AlarmLevel.of(self.budget, self.window_calibration, per_second if self.span_s > 0 else None)
         return WindowScorer(
-            self.source, self.window, self.windows, self.window_calibration, level, self.model, self.templates
+            self.source, self.window, self.windows, self.window_calibration, level, self.model, self.memory.templates
         )
 
     @property
@@ -174,15 +177,35 @@ class Detector:
         return ModelId(self.base.name, self.source, self.version, self.lines_used)
 
     def raw_scores(self, x: FloatArray) -> FloatArray:
-        """Raw scores of features (n, WIDTH), shape (n,): the adapted net, or the base score where the guard says so.
+        """Raw scores of features (n, WIDTH), shape (n,).
 
         Raises:
             ScoreError: a score is not finite.
         """
-        raw = net_scores(self.params, self.base.standardised(x)) if self.trusted else base_scores(x)
+        raw = net_scores(self.params, self.base.standardised(x))
         if not np.isfinite(raw).all():
             raise ScoreError(f"detector {self.source!r} gave a score that is no number; onboard the source again")
         return raw
+
+    def added(self, templates: Sequence[str]) -> dict[str, FloatArray]:
+        """What the words of lines add to their raw scores by themselves, by kind of reason, each of shape (n,).
+
+        A failure signature that is unusual in this source, and resemblance to known anomalies.
+        """
+        broken = [RAISE if signatures_of(template) & self.signatures else 0.0 for template in templates]
+        return {SIGNATURE: np.array(broken, dtype=np.float32), KNOWN: self._likeness(templates)}
+
+    def words_add(self, templates: Sequence[str]) -> FloatArray:
+        """The sum of `added` over its kinds, shape (n,): what scoring adds to the raw scores of features."""
+        different = list(dict.fromkeys(templates))
+        more = dict(zip(different, np.sum(list(self.added(different).values()), axis=0).tolist(), strict=True))
+        return np.array([more[template] for template in templates], dtype=np.float32)
+
+    def _likeness(self, templates: Sequence[str]) -> FloatArray:
+        if not (self.known_anomalies and templates):
+            return np.zeros(len(templates), dtype=np.float32)
+        vectors, ordinary = self.base.encoders.text.vectors, self.memory.reference.candidates.vectors
+        return likeness(vectors(templates), vectors(self.known_anomalies), ordinary)
 
     def score(self, lines: Iterable[str | LogRecord]) -> Iterator[ScoredLine]:
         """Score lines lazily, one result per line, in order; the detector stays as it is."""
@@ -212,13 +235,8 @@ class Detector:
         return "; ".join(reason.text for reason in reasons)
 
     def reader(self) -> EvidenceReader:
-        """A reader of later lines: it begins with a copy of the detector's context and no stream open."""
-        parser = Parser(self.tree, timed=self.timed)
-        for template in self.templates:
-            parser.number_of(template)
-        reader = EvidenceReader(self.base.encoders, parser, self.context.copy(), self.reference)
-        reader.forget_streams()
-        return reader
+        """A reader of later lines: it begins with a copy of the detector's memory and no stream open."""
+        return self.memory.reader(self.base.encoders)
 
     def session(self) -> ScoringSession:
         """An open scoring session: it holds the streams' contexts, so batches may come in pieces."""
@@ -232,12 +250,13 @@ class Detector:
             "base": self.base.name,
             "version": self.version,
             "lines_used": self.lines_used,
-            "templates": len(self.templates),
+            "templates": len(self.memory.templates),
             "calibration_lines": len(self.calibration.scores),
             "smallest_p_value": self.calibration.smallest_p,
             "alarm_budget_per_day": self.budget.per_day,
             "lines_per_day": round(self.level.lines_per_day),
             "alarm_level_p_value": self.level.level,
+            "achieved_shares": {f"{asked:g}": round(share, 4) for asked, share in self.achieved.items()},
             "provisional": self.provisional,
             "adapted_net_trusted": self.trusted,
             "warnings": list(self.warnings()),
@@ -259,8 +278,17 @@ class Detector:
                 f"all support lines are from {self.span_s:.0f} s: rates, routines and p-values may not hold at other "
                 f"times; onboard from lines spread over a day"
             )
+        for asked, share in list(self.achieved.items())[:1]:
+            if share > _FAR_BEYOND * asked:
+                yield (
+                    f"p-values do not hold over the support itself: of its later lines {share:.0%} lie where "
+                    f"{asked:.0%} were asked; onboard from lines spread over a day"
+                )
         if not self.trusted:
-            yield "the adapted net ranked corrupted lines worse than the plain sum; scores are the plain sum's"
+            yield (
+                "adapting to the support made corrupted lines harder to tell from it; "
+                "scores come from the base model's own weights"
+            )
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write the detector as a folder of data (written beside, then renamed)."""

@@ -15,8 +15,8 @@ import numpy as np
 
 from logmeta.encode.sequence import HISTORY, Candidates, SequenceModel, Stretch, nearest, surprise
 from logmeta.encode.text import TemplateVectors
-from logmeta.meta.scorer import COLUMNS, empty_carry, features
-from logmeta.parse import ParsedEvent, Parser
+from logmeta.meta.features import COLUMNS, SMOOTHED, Precedent, empty_carry, smoothed
+from logmeta.parse import ParsedEvent, Parser, TemplateTree
 from logmeta.window import EVIDENCE, Context, Fact, FloatArray
 
 MAX_STREAMS: Final = 2_000
@@ -73,8 +73,16 @@ class Evidence:
 class EvidenceReader:
     """Reads one source's events in order. Streams are bounded; the one unused for longest is forgotten, counted."""
 
-    def __init__(self, encoders: Encoders, parser: Parser, context: Context, reference: Reference | None) -> None:
+    def __init__(
+        self,
+        encoders: Encoders,
+        parser: Parser,
+        context: Context,
+        reference: Reference | None,
+        precedent: Precedent | None = None,
+    ) -> None:
         self.parser, self.context = parser, context
+        self._precedent = precedent or Precedent()
         self._encoders, self._reference = encoders, reference
         self._vectors = np.zeros((0, encoders.dimension), dtype=np.float32)
         self._severities: list[float] = []
@@ -127,18 +135,15 @@ class EvidenceReader:
         rows = np.zeros((len(heads), len(COLUMNS)), dtype=np.float32)
         if raw:
             rows[:, : len(EVIDENCE)] = raw
-        columns = np.zeros((len(heads), 0), dtype=np.float32)
+        columns = np.zeros((len(heads), SMOOTHED), dtype=np.float32)
         by_stream: dict[int, list[int]] = {}
         for i, (_, state) in enumerate(heads):
             by_stream.setdefault(id(state), []).append(i)
         self._in_order(rows, heads, list(by_stream.values()))
         for members in by_stream.values():
             state = heads[members[0]][1]
-            part, state.carry = features(rows[members], state.carry)
-            if not columns.shape[1]:
-                columns = np.zeros((len(heads), part.shape[1]), dtype=np.float32)
-            columns[members] = part
-        return rows, columns
+            columns[members], state.carry = smoothed(rows[members], state.carry)
+        return rows, self._precedent.features(columns)
 
     def _in_order(
         self, rows: FloatArray, heads: list[tuple[ParsedEvent, StreamState]], by_stream: list[list[int]]
@@ -174,6 +179,32 @@ class EvidenceReader:
         """Template vectors by number, shape (n, dimension)."""
         self._look_up()
         return self._vectors[list(numbers)]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What reading a source's support leaves behind; later lines are parsed and judged from here."""
+
+    tree: TemplateTree
+    templates: tuple[str, ...]
+    timed: bool
+    context: Context
+    reference: Reference
+    precedent: Precedent
+
+    def parser(self) -> Parser:
+        """A parser of its own with the support's templates."""
+        parser = Parser(self.tree, timed=self.timed)
+        for template in self.templates:
+            parser.number_of(template)
+        return parser
+
+    def reader(self, encoders: Encoders) -> EvidenceReader:
+        """A reader of later lines: it begins with a copy of this memory and no stream open."""
+        context, precedent = self.context.copy(), self.precedent.copy()
+        reader = EvidenceReader(encoders, self.parser(), context, self.reference, precedent)
+        reader.forget_streams()
+        return reader
 
 
 def stretch_of(numbers: Sequence[int], pauses: FloatArray, table: FloatArray) -> Stretch:
@@ -212,18 +243,19 @@ def _columns(nats: FloatArray, closest: FloatArray) -> FloatArray:
 
 
 def build_reference(
-    encoders: Encoders, numbers: Sequence[int], pauses: FloatArray, templates: FloatArray
+    encoders: Encoders, stretches: Sequence[Stretch], places: Sequence[int], templates: FloatArray
 ) -> tuple[Reference, FloatArray]:
     """What later lines are compared with, and the two sequence columns of the support itself, shape (n, 2).
 
     Args:
-        numbers: template numbers of the support's events, in order.
-        pauses: seconds before each, shape (n,).
+        stretches: the support's events, stream by stream.
+        places: where each of them stands in the order of arrival, a permutation of 0 .. n - 1.
         templates: vectors of all known templates by number, shape (m, dimension).
     """
-    counts = np.bincount(np.asarray(numbers, dtype=np.int64), minlength=len(templates)) + 0.5
+    numbers = np.concatenate([stretch.numbers for stretch in stretches])
+    counts = np.bincount(numbers, minlength=len(templates)) + 0.5
     candidates = Candidates(templates, np.log(counts / counts.sum()).astype(np.float32))
-    nats, hidden = _surprise(encoders.sequence, [stretch_of(numbers, pauses, templates)], candidates)
+    nats, hidden = (found[np.argsort(places)] for found in _surprise(encoders.sequence, stretches, candidates))
     kept = np.linspace(0, len(hidden) - 1, min(len(hidden), MAX_EMBEDDINGS)).astype(np.int64)
     like = hidden @ hidden[kept].T
     like[kept[None, :] >= np.arange(len(hidden))[:, None]] = -1.0  # a line is compared with the lines before it

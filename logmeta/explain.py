@@ -7,12 +7,14 @@ as a share of all such falls.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from logmeta.header import LEVELS
-from logmeta.meta.scorer import COLUMNS, HALF_LIVES
+from logmeta.meta.features import COLUMNS, places_of
 from logmeta.parse import fingerprint, words_of
 from logmeta.records import Reason
 from logmeta.window import Fact, FloatArray
@@ -37,6 +39,8 @@ KINDS: Final = {
     "pause": "pause",
     "missing": "missing",
 }
+KNOWN: Final = "known_anomaly"
+SIGNATURE: Final = "failure_signature"
 MOST_REASONS: Final = 3
 SMALLEST_SHARE: Final = 0.1
 SHOWN: Final = 90
@@ -49,6 +53,7 @@ def reasons_for(
     ordinary: FloatArray,
     row: FloatArray,
     words: Mapping[str, str],
+    added: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[Reason, ...]:
     """The strongest reasons of one line, strongest first.
 
@@ -57,27 +62,34 @@ def reasons_for(
         x: the line's features, shape (WIDTH,); `ordinary`: those of a normal line.
         row: its evidence in nats, shape (columns,).
         words: a sentence per kind, from `sentences`.
+        added: what the line's words added to its raw score by themselves, by kind.
     """
-    shares = _shares(score, x, ordinary)
+    shares = _shares(score, x, ordinary, added)
     strongest = sorted(shares.items(), key=lambda item: -item[1])[:MOST_REASONS]
     kept = [(kind, share) for kind, share in strongest if share >= SMALLEST_SHARE] or strongest[:1]
-    recent = _recent(row)
+    recent = _recent(row) | set(added)
     return tuple(
         Reason(kind, words[kind] if kind in recent else f"recent lines: {_LATELY[kind]}", share) for kind, share in kept
     )
 
 
-def _shares(score: Callable[[FloatArray], FloatArray], x: FloatArray, ordinary: FloatArray) -> dict[str, float]:
+def _shares(
+    score: Callable[[FloatArray], FloatArray], x: FloatArray, ordinary: FloatArray, added: Mapping[str, float]
+) -> dict[str, float]:
     kinds = list(dict.fromkeys(KINDS.values()))
     without = np.repeat(x[None], len(kinds) + 1, axis=0)
     for i, kind in enumerate(kinds):
-        members = [COLUMNS.index(name) for name, of in KINDS.items() if of == kind]
-        places = [m + scale * len(COLUMNS) for m in members for scale in range(1 + len(HALF_LIVES))]
+        places = _places(kind)
         without[i, places] = np.minimum(x[places], ordinary[places])
     raw = score(without)
-    falls = np.maximum(raw[-1] - raw[:-1], 0)
-    total = float(falls.sum()) or 1.0
-    return {kind: float(fall) / total for kind, fall in zip(kinds, falls, strict=True)}
+    falls = {**added, **dict(zip(kinds, np.maximum(raw[-1] - raw[:-1], 0).tolist(), strict=True))}
+    total = sum(falls.values()) or 1.0
+    return {kind: fall / total for kind, fall in falls.items()}
+
+
+@lru_cache(maxsize=64)
+def _places(kind: str) -> list[int]:
+    return places_of([name for name, of in KINDS.items() if of == kind])
 
 
 def _recent(row: FloatArray) -> set[str]:
@@ -121,6 +133,8 @@ def sentences(
         "rate": _rate(facts.get("rate")),
         "pause": "the source paused before this line for much longer than usual",
         "missing": _missing(facts.get("missing"), missing),
+        SIGNATURE: f"says of itself that something failed: {said}",
+        KNOWN: f"{what} is like an anomaly that was named when the source was onboarded",
     }
 
 

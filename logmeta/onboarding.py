@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from logmeta.calibrate import Calibration
+from logmeta.calibrate import Calibration, achieved_shares
 from logmeta.detector import Detector
 from logmeta.errors import InputError
 from logmeta.grouping import Line, WindowReference, Windows
-from logmeta.meta.adapt import fast_weights, ranks_no_worse
+from logmeta.meta.adapt import guarded
 from logmeta.meta.base import BaseModel
-from logmeta.meta.scorer import Params, base_scores, smooth
-from logmeta.meta.support import Support, corrupted, labelled_lines, prepare
+from logmeta.meta.features import smooth
+from logmeta.meta.scorer import Params
+from logmeta.meta.support import KnownAnomalies, Support, corrupted, known_anomalies, prepare
 from logmeta.parse import ParsedEvent
 from logmeta.records import AlarmBudget, LogRecord
 from logmeta.session import WINDOW_HALF_LIFE
+from logmeta.signatures import unusual_signatures
 from logmeta.window import FloatArray
 from logmeta.windows import Window, WindowCutter
 
 MIN_LINES: Final = 20
+_ORDINARY: Final = 0.9
+_MOST_KNOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,11 @@ def onboard(base: BaseModel, records: Sequence[LogRecord], anomalies: Sequence[s
     support = prepare(base.encoders, records)
     if len(support.events) < MIN_LINES:
         raise InputError(_too_few(len(support.events), asked.source, "records"))
-    wrong = wrong_lines(base, support, anomalies, seed=asked.seed)
-    params, trusted = adapted(base, support, wrong)
-    return calibrated(base, support, params, asked, trusted=trusted)
+    known = known_anomalies(base.encoders, support, anomalies)
+    params, trusted = adapted(base, support, wrong_lines(base, support, known, seed=asked.seed))
+    detector = calibrated(base, support, params, asked, trusted=trusted, usual_tail=base.usual_tail)
+    detector.known_anomalies = overlooked(detector, support, known)
+    return detector
 
 
 def _too_few(found: int, source: str, what: str) -> str:
@@ -67,52 +74,55 @@ def _check_lines(lines: Sequence[str], source: str) -> None:
         )
 
 
-def wrong_lines(base: BaseModel, support: Support, anomalies: Sequence[str], *, seed: int) -> FloatArray:
-    """Features of what is wrong in the inner loop's task, (m, WIDTH): corrupted support, then labelled anomalies."""
-    wrong = corrupted(base.encoders, support, base.foreign, seed=seed)
-    if anomalies:
-        wrong = np.concatenate([wrong, labelled_lines(base.encoders, support, anomalies)])
-    return wrong
+def wrong_lines(base: BaseModel, support: Support, known: KnownAnomalies, *, seed: int) -> FloatArray:
+    """Features of what is wrong in the inner loop's task, (m, WIDTH): corrupted support, then known anomalies."""
+    return np.concatenate([corrupted(base.encoders, support, base.foreign, seed=seed), known.x])
 
 
 def adapted(base: BaseModel, support: Support, wrong: FloatArray) -> tuple[Params, bool]:
-    """Fast weights, and whether the guard trusts them."""
+    """The scorer's weights for this source, and whether the guard trusts adaptation (else the base model's own)."""
     ordinary, _ = support.split()
-    bad, good = base.standardised(wrong), base.standardised(ordinary)
-    params = fast_weights(base.params, bad, good, base.inner)
-    plain = (base_scores(wrong), base_scores(ordinary))
-    return params, ranks_no_worse(params, bad, good, plain)
+    return guarded(base.params, base.standardised(wrong), base.standardised(ordinary), base.inner)
 
 
-def calibrated(base: BaseModel, support: Support, params: Params, asked: Asked, *, trusted: bool) -> Detector:
-    """The detector, calibrated on the part of the support that adaptation did not use."""
+def calibrated(
+    base: BaseModel, support: Support, params: Params, asked: Asked, *, trusted: bool, usual_tail: FloatArray | None
+) -> Detector:
+    """The detector, calibrated on the part of the support that adaptation did not use (see `Calibration.fit`)."""
+    unfitted = Calibration.fit(np.zeros(1))
     detector = Detector(
         base=base,
         source=asked.source,
         params=params,
         trusted=trusted,
-        tree=support.tree,
-        templates=tuple(support.templates),
-        timed=support.timed,
-        context=support.context,
-        reference=support.reference,
-        calibration=Calibration(np.zeros(1), 1.0),
-        window_calibration=Calibration(np.zeros(1), 1.0),
+        memory=support.memory,
+        calibration=unfitted,
+        window_calibration=unfitted,
         budget=asked.budget,
         lines_used=support.lines,
         span_s=_span(support.events),
         stream_regex=asked.stream_regex,
         seed=asked.seed,
         window=asked.window,
+        signatures=unusual_signatures(support.memory.templates),
     )
-    _calibrate(detector, support, base.tail_slope if trusted else None)
+    _calibrate(detector, support, usual_tail)
     return detector
 
 
-def _calibrate(detector: Detector, support: Support, usual_slope: float | None) -> None:
+def overlooked(detector: Detector, support: Support, known: KnownAnomalies) -> tuple[str, ...]:
+    """Templates of the known anomalies that look ordinary to the detector: lines like those need help to stand out."""
+    _, held_out = support.split()
+    usual = np.quantile(detector.raw_scores(support.x[held_out]), _ORDINARY)
+    low = detector.raw_scores(known.x) < usual
+    return tuple(dict.fromkeys(itertools.compress(known.templates, low)))[:_MOST_KNOWN]
+
+
+def _calibrate(detector: Detector, support: Support, usual_tail: FloatArray | None) -> None:
     _, held_out = support.split()
     raw = detector.raw_scores(support.x)
-    detector.calibration = Calibration.fit(raw[held_out], usual_slope=usual_slope)
+    detector.calibration = Calibration.fit(raw[held_out], usual_tail=usual_tail)
+    detector.achieved = achieved_shares(raw[held_out])
     if detector.window.kind == "line":
         smoothed, _ = smooth(raw[:, None], raw[:1], WINDOW_HALF_LIFE)
         detector.window_calibration = Calibration.fit(smoothed[held_out, 0])
@@ -130,7 +140,7 @@ def _support_windows(support: Support, raw: FloatArray, window: Window) -> Windo
     ]
     closed = [w for i, line in enumerate(lines) for w in cutter.add(i, support.streams[i], line.seconds)]
     complete = [w for w in [*closed, *cutter.finish()] if window.kind == "session" or len(w.positions) == window.lines]
-    return Windows.of([[lines[p] for p in w.positions] for w in complete], len(support.templates))
+    return Windows.of([[lines[p] for p in w.positions] for w in complete], len(support.memory.templates))
 
 
 def _span(events: Sequence[ParsedEvent]) -> float:

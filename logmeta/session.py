@@ -15,7 +15,7 @@ from logmeta.closing import OpenWindows
 from logmeta.explain import reasons_for, sentences
 from logmeta.grouping import Line
 from logmeta.header import split_header
-from logmeta.meta.scorer import smooth
+from logmeta.meta.features import smooth
 from logmeta.parse import ParsedEvent
 from logmeta.records import LogRecord, Reason, ScoredLine, ScoredWindow
 from logmeta.window import Fact, FloatArray
@@ -66,7 +66,8 @@ class ScoringSession:
     def copy(self) -> ScoringSession:
         """A session of its own that goes on from here; what is frozen is shared."""
         detector, context = self.detector, self._reader.context
-        frozen = (detector, detector.base.encoders, detector.reference, detector.tree, detector.window_scorer)
+        memory = detector.memory
+        frozen = (detector, detector.base.encoders, memory.reference, memory.tree, detector.window_scorer)
         known = {id(part): part for part in (*frozen, self._model)} | {id(context): context.copy()}
         return deepcopy(self, known)
 
@@ -144,7 +145,7 @@ class ScoringSession:
         detector = self.detector
         if not len(x):
             return []
-        raw = detector.raw_scores(x)
+        raw = self._raw(events, x, head_of)
         window = np.zeros_like(raw)
         members: dict[str | None, list[int]] = {}
         for i, head in enumerate(head_of):
@@ -160,6 +161,11 @@ class ScoringSession:
         p, window_p = detector.calibration.p_values(raw), detector.window_calibration.p_values(window)
         columns = (raw, scores, p, window, window_p, surprise)
         return [_Verdict(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
+
+    def _raw(self, events: Sequence[ParsedEvent], x: FloatArray, head_of: Sequence[int]) -> FloatArray:
+        raw = self.detector.raw_scores(x)
+        templates = [event.shape.template for event, head in zip(events, head_of, strict=True) if head >= 0]
+        return raw + self.detector.words_add(templates)
 
     def _explained(
         self,
@@ -177,7 +183,8 @@ class ScoringSession:
         message = record.text[split_header(record.text).end :]
         words = sentences(shape.template, message, shape.level_word, facts, missing, typical)
         detector = self.detector
-        reasons = reasons_for(detector.raw_scores, x, detector.base.centre, row, words)
+        added = {kind: float(more[0]) for kind, more in detector.added([shape.template]).items()}
+        reasons = reasons_for(detector.raw_scores, x, detector.base.centre, row, words, added)
         return verdict._replace(typical=typical, reasons=reasons)
 
     def _typical(self, number: int) -> str | None:

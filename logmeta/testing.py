@@ -9,6 +9,7 @@ The log that the checks read is generated (`logmeta.samples`), so they need no d
 
 from __future__ import annotations
 
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,6 +32,7 @@ ORDINARY: Final = 360
 INCIDENT: Final = 15
 READ_AHEAD: Final = 10_000  # lines a detector may read before its first result
 _ROUNDING: Final = 1e-12
+_PICKLED: Final = re.compile(rb"\x80[\x02-\x05][^\x00]")  # protocol, first instruction: none is 0, as in a length
 _PICKLES: Final = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".dill"}
 _BUGS: Final = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 _CRASHES: Final = (*_BUGS, LogmetaError, OSError)
@@ -324,7 +326,7 @@ def saved_as_data(case: Case) -> None:
 def is_pickle(path: Path) -> bool:
     """Whether a file is a pickle, or an archive or array that holds one."""
     head = path.read_bytes()[:256]
-    if path.suffix in _PICKLES or (head[:1] == b"\x80" and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}):
+    if path.suffix in _PICKLES or _PICKLED.match(head):
         return True
     if head[:6] == b"\x93NUMPY":
         return b"'|O'" in head

@@ -120,13 +120,22 @@ def _halves(name: str, card: DataCard, lines: Sequence[LabelledLine], note: str)
 
 def bgl_2k(data: Path, limits: Limits) -> LabelledSet:
     """The first 1,000 lines of BGL_2k are ordinary, the last 1,000 are judged."""
-    with tarfile.open(data / _SAMPLER, "r|xz") as tar:
-        files = (tar.extractfile(member) for member in tar if member.name == _BGL_2K)
-        content = next((file.read() for file in files if file), None)
-    if content is None:
+    texts = next((lines for name, lines in sampled_logs(data) if name == _BGL_2K), None)
+    if texts is None:
         raise InputError(f"{data / _SAMPLER} holds no {_BGL_2K}; get it again from {_BGL_2K_CARD.origin}")
-    texts = content.decode(errors="replace").replace("\r", "").removesuffix("\n").split("\n")
     return _halves("bgl_2k", _BGL_2K_CARD, list(alert_lines(texts)), "")
+
+
+def sampled_logs(data: Path) -> Iterator[tuple[str, list[str]]]:
+    """Every log of loghub_2k's sampler, by its path in the archive; none where the archive is not there."""
+    if not (data / _SAMPLER).exists():
+        return
+    with tarfile.open(data / _SAMPLER, "r|xz") as tar:
+        for member in tar:
+            file = tar.extractfile(member) if member.name.endswith(".log") else None
+            if file is not None:
+                content = file.read().decode(errors="replace").replace("\r", "")
+                yield member.name, content.removesuffix("\n").split("\n")
 
 
 def _supercomputer(system: str) -> Entry:

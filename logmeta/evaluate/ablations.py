@@ -14,11 +14,13 @@ import numpy as np
 
 from logmeta.detector import Detector
 from logmeta.evaluate.bases import MAIN
+from logmeta.meta.adapt import fast_weights
 from logmeta.meta.base import BaseModel
-from logmeta.meta.outer import arrays, initial_params
-from logmeta.meta.scorer import COLUMNS, HIDDEN, WIDTH, Params
-from logmeta.meta.support import Support
-from logmeta.onboarding import Asked, adapted, calibrated
+from logmeta.meta.features import COLUMNS, WIDTH, places_of
+from logmeta.meta.outer import NETS, arrays, initial_params
+from logmeta.meta.scorer import HIDDEN, Params, base_weights, together
+from logmeta.meta.support import KnownAnomalies, Support
+from logmeta.onboarding import Asked, adapted, calibrated, overlooked
 from logmeta.window import BoolArray, FloatArray
 
 _RIDGE: Final = 30.0
@@ -31,11 +33,24 @@ class Lesson:
     base: BaseModel
     support: Support
     wrong: FloatArray
+    known: KnownAnomalies
     asked: Asked
 
     def detector(self, params: Params, *, trusted: bool = True) -> Detector:
         """A detector with these weights, calibrated as onboarding does."""
-        return calibrated(self.base, self.support, params, self.asked, trusted=trusted)
+        return self._calibrated(params, trusted, self.base.usual_tail)
+
+    def linear(self, weights: FloatArray) -> Detector:
+        """A detector whose scorer is a plain weighted sum, weights (WIDTH,), of the standardised features."""
+        shapes = {"w1": (WIDTH, HIDDEN), "b1": (HIDDEN,), "w2": (HIDDEN,)}
+        net = {"linear": weights.astype(np.float32)}
+        net |= {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        return self._calibrated(together([net]), True, None)
+
+    def _calibrated(self, params: Params, trusted: bool, usual: FloatArray | None) -> Detector:
+        detector = calibrated(self.base, self.support, params, self.asked, trusted=trusted, usual_tail=usual)
+        detector.known_anomalies = overlooked(detector, self.support, self.known)
+        return detector
 
 
 def shipped(lesson: Lesson) -> Detector:
@@ -46,12 +61,13 @@ def shipped(lesson: Lesson) -> Detector:
 
 def untrained_sum(lesson: Lesson) -> Detector:
     """The base score: a plain sum of evidence, nothing learned."""
-    return lesson.detector(lesson.base.params, trusted=False)
+    return lesson.linear(base_weights() * lesson.base.spread)
 
 
 def no_meta_learning(lesson: Lesson) -> Detector:
     """The same inner loop from weights that were never meta-trained."""
-    start = replace(lesson.base, params=arrays(initial_params(lesson.asked.seed)))
+    nets = [arrays(initial_params(lesson.asked.seed + i)) for i in range(NETS)]
+    start = replace(lesson.base, params=together(nets))
     params, trusted = adapted(start, lesson.support, lesson.wrong)
     return lesson.detector(params, trusted=trusted)
 
@@ -62,8 +78,14 @@ def no_adaptation(lesson: Lesson) -> Detector:
 
 
 def no_guard(lesson: Lesson) -> Detector:
-    """The adapted net even where it ranks corrupted lines worse than the plain sum does."""
-    return lesson.detector(adapted(lesson.base, lesson.support, lesson.wrong)[0])
+    """The adapted net even where adaptation did harm."""
+    good, bad = _sides(lesson)
+    return lesson.detector(fast_weights(lesson.base.params, bad, good, lesson.base.inner))
+
+
+def no_fast_path(lesson: Lesson) -> Detector:
+    """No failure signatures: what breaks must stand out by its context."""
+    return replace(shipped(lesson), signatures=frozenset())
 
 
 def no_smoothing(lesson: Lesson) -> Detector:
@@ -73,8 +95,9 @@ def no_smoothing(lesson: Lesson) -> Detector:
 
 def no_sequence_model(lesson: Lesson) -> Detector:
     """Without next-event surprise and contextual distance."""
-    kept = [name not in ("sequence", "context") for name in COLUMNS]
-    return _seeing(lesson, np.array(kept * (WIDTH // len(COLUMNS))))
+    kept = np.ones(WIDTH, dtype=bool)
+    kept[places_of(("sequence", "context"))] = False
+    return _seeing(lesson, kept)
 
 
 def _seeing(lesson: Lesson, kept: BoolArray) -> Detector:
@@ -100,26 +123,19 @@ def ridge(lesson: Lesson) -> Detector:
     middle = (x * weight[:, None]).sum(axis=0) / weight.sum()
     gram = ((x - middle) * weight[:, None]).T @ (x - middle) + _RIDGE * np.eye(WIDTH)
     solved = np.linalg.solve(gram, ((x - middle) * weight[:, None]).T @ (y - 0.5))
-    return lesson.detector(_linear(solved))
+    return lesson.linear(solved)
 
 
 def prototypes(lesson: Lesson) -> Detector:
     """Nearer to the corrupted lines' mean than to the support's (Snell et al. Prototypical Networks. NeurIPS 2017)."""
     good, bad = _sides(lesson)
-    return lesson.detector(_linear(bad.mean(axis=0) - good.mean(axis=0)))
+    return lesson.linear(bad.mean(axis=0) - good.mean(axis=0))
 
 
 def _sides(lesson: Lesson) -> tuple[FloatArray, FloatArray]:
     ordinary, _ = lesson.support.split()
     good, bad = lesson.base.standardised(ordinary), lesson.base.standardised(lesson.wrong)
     return good, bad if len(bad) else good[:1]
-
-
-def _linear(weights: FloatArray) -> Params:
-    """A scorer that is a plain weighted sum of the features, of the length that the base score's weights have."""
-    scaled = (weights / max(float(np.linalg.norm(weights)), 1e-9)).astype(np.float32)
-    shapes = {"w1": (WIDTH, HIDDEN), "b1": (HIDDEN,), "w2": (HIDDEN,)}
-    return {"linear": scaled} | {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +151,7 @@ ABLATIONS: Final[Mapping[str, Ablation]] = {
     "no meta-learning": Ablation(no_meta_learning),
     "no adaptation": Ablation(no_adaptation),
     "no guard": Ablation(no_guard),
+    "no fast path": Ablation(no_fast_path),
     "no smoothing": Ablation(no_smoothing),
     "no sequence model": Ablation(no_sequence_model),
     "bag instead of sequence": Ablation(shipped, "bag"),
@@ -143,7 +160,7 @@ ABLATIONS: Final[Mapping[str, Ablation]] = {
     "no anti-collapse": Ablation(shipped, "no-anti-collapse"),
     "inner loop: first order": Ablation(shipped, "first-order"),
     "inner loop: ANIL": Ablation(shipped, "anil"),
-    "inner loop: Meta-SGD": Ablation(shipped, "meta-sgd"),
+    "inner loop: MAML": Ablation(shipped, "maml"),
     "inner loop: ridge": Ablation(ridge),
     "inner loop: prototypes": Ablation(prototypes),
 }

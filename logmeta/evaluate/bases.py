@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -14,17 +15,18 @@ import orjson
 import torch
 from safetensors.torch import load_file, save_file
 
+from logmeta.datasets.training import public_families
 from logmeta.encode.text import GRAPH_FILE
 from logmeta.errors import InputError
 from logmeta.meta.base import PRETRAINED
-from logmeta.meta.options import TrainOptions
+from logmeta.meta.options import Training, TrainOptions
 
 FOLDS: Final = 3
-MAIN: Final = "maml"
+MAIN: Final = "main"
 SAME_EPISODES: Final[Mapping[str, TrainOptions]] = {
     "first-order": TrainOptions("first-order"),
     "anil": TrainOptions("anil"),
-    "meta-sgd": TrainOptions("meta-sgd"),
+    "maml": TrainOptions("maml"),
     "no-synthetic-tasks": TrainOptions("none"),
     "no-anti-collapse": TrainOptions(anti_collapse=False),
 }
@@ -41,16 +43,14 @@ class Job:
 
     folder: Path
     variant: str
-    hold_out: tuple[str, ...]
-    data: Path
-    seed: int
-    quick: bool
+    asked: Training
 
 
 def folds(systems: Sequence[str]) -> list[tuple[str, ...]]:
-    """Which systems are held out together: every third of them, in name order."""
-    ordered = sorted(systems)
-    return [tuple(ordered[i::FOLDS]) for i in range(FOLDS) if ordered[i::FOLDS]]
+    """What is held out together: every third of the systems in name order, and every third of the public families."""
+    ordered, public = sorted(systems), public_families()
+    held = ((ordered[i::FOLDS], list(chain.from_iterable(public[i::FOLDS]))) for i in range(FOLDS))
+    return [(*own, *others) for own, others in held if own]
 
 
 def base_folder(work: Path, fold: int, variant: str = MAIN) -> Path:
@@ -58,7 +58,9 @@ def base_folder(work: Path, fold: int, variant: str = MAIN) -> Path:
     return work / f"fold{fold}-{variant}"
 
 
-def train_bases(work: Path, *, data: Path, systems: Sequence[str], seed: int, quick: bool, ablations: bool) -> None:
+def train_bases(
+    work: Path, *, data: tuple[Path, ...], systems: Sequence[str], seed: int, quick: bool, ablations: bool
+) -> None:
     """Train what is not there yet, two at a time; what is there must have been trained the same way.
 
     Raises:
@@ -66,7 +68,7 @@ def train_bases(work: Path, *, data: Path, systems: Sequence[str], seed: int, qu
     """
     wanted = (MAIN, *OWN_EPISODES) if ablations else (MAIN,)
     jobs = [
-        Job(base_folder(work, i, variant), variant, fold, data, seed, quick)
+        Job(base_folder(work, i, variant), variant, Training(data, seed, fold, quick))
         for i, fold in enumerate(folds(systems))
         for variant in wanted
     ]
@@ -81,7 +83,7 @@ def _is_there(job: Job) -> bool:
     if not done.exists():
         return False
     record = read_record(job.folder)
-    asked = {"seed": job.seed, "hold_out": list(job.hold_out), "quick": job.quick}
+    asked = {"seed": job.asked.seed, "hold_out": list(job.asked.hold_out), "quick": job.asked.quick}
     if any(record.get(key) != value for key, value in asked.items()):
         raise InputError(
             f"{job.folder} holds a base model trained otherwise than {asked}; remove it or use another --work"
@@ -111,13 +113,11 @@ def _train(job: Job) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     shutil.copytree(PRETRAINED / "encoder", beside / "encoder")
     if job.variant == "random-encoder":
-        forget(beside / "encoder", job.seed)
+        forget(beside / "encoder", job.asked.seed)
     options = OWN_EPISODES.get(job.variant, TrainOptions())
     others = SAME_EPISODES if job.variant == MAIN else {}
     variants = {job.folder.with_name(job.folder.name.replace(MAIN, name)): o for name, o in others.items()}
-    train(
-        beside, data=job.data, seed=job.seed, hold_out=job.hold_out, quick=job.quick, options=options, variants=variants
-    )
+    train(beside, job.asked, options=options, variants=variants)
     shutil.rmtree(job.folder, ignore_errors=True)
     beside.rename(job.folder)
 

@@ -37,7 +37,7 @@ from logmeta.evaluate.units import Batch
 from logmeta.evaluate.verdicts import Verdicts, alarm_starts
 from logmeta.evidence import Encoders
 from logmeta.meta.base import BaseModel
-from logmeta.meta.support import Support, prepare
+from logmeta.meta.support import Support, known_anomalies, prepare
 from logmeta.onboarding import Asked, calibrated, wrong_lines
 from logmeta.records import AlarmBudget, LogRecord
 from logmeta.window import FloatArray, IntArray
@@ -108,7 +108,8 @@ class Shown:
         started = time.process_time()
         support = prepare(base.encoders, self.support)
         prepare_s = time.process_time() - started
-        detector = calibrated(base, support, base.params, Asked("any", AlarmBudget(), None, Window(), 0), trusted=False)
+        asked = Asked("any", AlarmBudget(), None, Window(), 0)
+        detector = calibrated(base, support, base.params, asked, trusted=True, usual_tail=None)
         test = read(detector, self.test)
         control = read(detector, self.control) if self.control else None
         return Sight(base.encoders, support, test, control, prepare_s, time.process_time() - started - prepare_s)
@@ -191,7 +192,7 @@ class Cell:
 
     def _ours(self, methods: Sequence[str], base: BaseModel) -> Iterator[Outcome]:
         sight = self.shown.through(base)
-        before = sight.support.tree.snapshot()
+        before = sight.support.memory.tree.snapshot()
         started = time.process_time()
         lesson = self._lesson(base, sight.support)
         first = shipped(lesson)
@@ -205,13 +206,14 @@ class Cell:
             kind: Kind = "ours" if method == OURS else "ablation"
             for granularity, found in figures.items():
                 yield Outcome(method, kind, granularity, found, fit_s, score_s)
-        check_frozen(sight.support.tree, before, len(self.shown.support), self.data.name)
+        check_frozen(sight.support.memory.tree, before, len(self.shown.support), self.data.name)
 
     def _lesson(self, base: BaseModel, support: Support) -> Lesson:
         window = WHOLE_SESSIONS if self._sessions else Window()
         anomalies = [record.text for record in self.draw.anomaly_records()]
-        wrong = wrong_lines(base, support, anomalies, seed=self.seed)
-        return Lesson(base, support, wrong, Asked(self.data.name, AlarmBudget(), None, window, self.seed))
+        known = known_anomalies(base.encoders, support, anomalies)
+        wrong = wrong_lines(base, support, known, seed=self.seed)
+        return Lesson(base, support, wrong, known, Asked(self.data.name, AlarmBudget(), None, window, self.seed))
 
     def _of_detector(self, detector: Detector, sight: Sight) -> Mapping[Granularity, Figures]:
         if not self._sessions:

@@ -40,6 +40,9 @@ def evaluate(
     ablations: Annotated[bool, typer.Option(help="Train and run the ablations' base models too.")] = True,
     finished: Annotated[bool, typer.Option("--finished", help="Run nothing: gather the cells that are done.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Few draws, cheap methods: minutes.")] = False,
+    train_on: Annotated[
+        list[Path] | None, typer.Option(help="Folder of further systems to train base models on, never judged.")
+    ] = None,
     not_below: Annotated[
         Path | None, typer.Option(help="Earlier results file: exit code 1 where logmeta got worse than there.")
     ] = None,
@@ -69,7 +72,8 @@ def evaluate(
         ablations=ablations and not quick and base is None,
         quick=quick,
     )
-    results = run(choice, Setup(data, work, seed, jobs, tuple(given.items())), command=_command(), finished=finished)
+    setup = Setup(data, work, seed, jobs, tuple(given.items()), tuple(train_on or ()))
+    results = run(choice, setup, command=_command(), finished=finished)
     results.save(out)
     typer.echo(
         f"{len(results.rows)} rows of {len(chosen)} sets, {results.seconds:.0f} s of processor time -> {out}", err=True

@@ -57,7 +57,7 @@ def read(detector: Detector, records: Sequence[LogRecord]) -> Reading:
 
 def line_verdicts(detector: Detector, reading: Reading) -> Verdicts:
     """Verdicts per line. Lines before their stream's first record score lowest."""
-    raw = detector.raw_scores(reading.x)
+    raw = _raw(detector, reading)
     lowest = float(raw.min(initial=0.0))
     of_line = np.where(reading.head >= 0, raw[reading.head], lowest)
     found = Verdicts.of(of_line, detector.calibration, detector.level.level)
@@ -69,7 +69,7 @@ def window_verdicts(detector: Detector, reading: Reading) -> tuple[list[str | No
     """Verdicts per whole window in the order they close, with the windows' streams."""
     scorer = detector.window_scorer
     assert scorer is not None, "onboarded without a window"
-    raw = detector.raw_scores(reading.x)
+    raw = _raw(detector, reading)
     windows, closed = OpenWindows(scorer), []
     heads = [i for i, event in enumerate(reading.events) if event.is_head]
     for start in range(0, len(heads), BATCH):
@@ -80,6 +80,11 @@ def window_verdicts(detector: Detector, reading: Reading) -> tuple[list[str | No
     scores = np.array([window.raw_score for window in closed])
     found = Verdicts.of(scores, detector.window_calibration, scorer.level.level)
     return [window.stream for window in closed], found
+
+
+def _raw(detector: Detector, reading: Reading) -> FloatArray:
+    templates = [event.shape.template for event in reading.events if event.is_head]
+    return detector.raw_scores(reading.x) + detector.words_add(templates)
 
 
 def _line(reading: Reading, i: int, raw: FloatArray) -> tuple[str | None, Line]:

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -44,13 +44,16 @@ PACKAGES: Final = ("logmeta", "drain3", "numpy", "onnxruntime", "pyod", "scikit-
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Where an evaluation reads and writes. `bases` holds base models that the caller trained, by set name."""
+    """Where an evaluation reads and writes. `bases` holds base models that the caller trained, by set name; `more` are
+    folders of systems that base models are trained on besides and that are never judged.
+    """
 
     data: Path
     work: Path
     seed: int = 0
     jobs: int = 2
     bases: tuple[tuple[str, Path], ...] = ()
+    more: tuple[Path, ...] = ()
 
 
 def evaluate(choice: Choice, setup: Setup, *, command: str, finished: bool = False) -> Results:
@@ -59,10 +62,10 @@ def evaluate(choice: Choice, setup: Setup, *, command: str, finished: bool = Fal
     Raises:
         LeakError: something judged on was known beforehand.
     """
+    todo = tasks(choice, {name: _shape(_load(name, setup.data)) for name in choice.sets})  # tells what is not here
     if not finished:
         _train(choice, setup)
         _check_bases(choice, setup)
-    todo = tasks(choice, {name: _shape(_load(name, setup.data)) for name in choice.sets})
     journal = Journal(setup.work / "cells.jsonl")
     skipped = {m: why for m in choice.methods or BASELINES if m in BASELINES and (why := why_not(m, labelled=True))}
     done = journal.done()
@@ -91,14 +94,15 @@ def evaluate(choice: Choice, setup: Setup, *, command: str, finished: bool = Fal
 
 
 def _train(choice: Choice, setup: Setup) -> None:
-    """Held-out base models for the systems that base models are trained on."""
+    """Held-out base models for what base models are trained on."""
     given = dict(setup.bases)
     systems = _systems(setup.data)
-    if not [name for name in choice.sets if name in systems and name not in given]:
+    held = set(chain.from_iterable(folds(systems)))
+    if not [name for name in choice.sets if name in held and name not in given]:
         return
     train_bases(
         setup.work / "bases",
-        data=setup.data,
+        data=(setup.data, *setup.more),
         systems=systems,
         seed=setup.seed,
         quick=False,
@@ -268,8 +272,9 @@ def _check_bases(choice: Choice, setup: Setup) -> None:
 
 
 def _trained_on(folder: Path) -> list[str]:
-    systems: dict[str, str] = read_record(folder)["data_sha256"]
-    return list(systems)
+    """What a base model saw, labels or lines alone."""
+    record = read_record(folder)
+    return [*record["data_sha256"], *record.get("unlabelled", ())]
 
 
 def _families() -> dict[str, str]:

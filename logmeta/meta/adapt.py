@@ -10,17 +10,22 @@ Finn, Abbeel, Levine. Model-Agnostic Meta-Learning for Fast Adaptation of Deep N
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from logmeta.meta.options import InnerLoopKind
-from logmeta.meta.scorer import Params, gelu, net_scores, normal_below
+from logmeta.meta.scorer import Params, gelu, net_scores, nets_of, normal_below, together
 from logmeta.window import FloatArray
+
+Rates: TypeAlias = Mapping[str, FloatArray | float]
 
 INNER_STEPS: Final = 3
 INNER_LR: Final = 0.05
+_FIRST_RATE: Final = 0.01
+_CLEARLY: Final = 0.08  # of AUROC
 NOISE: Final = 0.5  # the loss's bound: one wrong label cannot dominate
 EXCESS: Final = 5.0
 
@@ -40,41 +45,59 @@ class InnerLoop:
 
     @classmethod
     def of(cls, kind: InnerLoopKind) -> InnerLoop:
-        """MAML and its first-order form adapt all weights, ANIL the last layer, "none" nothing."""
-        return cls(kind, steps=0 if kind == "none" else INNER_STEPS, frozen=("w1", "b1") if kind == "anil" else ())
+        """MAML and its first-order form adapt all weights, ANIL the last layer, "none" nothing.
+
+        Meta-SGD learns the rate of each weight, from a small one on.
+        """
+        return cls(
+            kind,
+            steps=0 if kind == "none" else INNER_STEPS,
+            rate=_FIRST_RATE if kind == "meta-sgd" else INNER_LR,
+            frozen=("w1", "b1") if kind == "anil" else (),
+        )
 
     def with_rates(self, rates: Params) -> InnerLoop:
         """The same loop with a meta-learned step size per weight."""
         return replace(self, rates=rates)
 
-    def rate_of(self, name: str) -> FloatArray | float:
-        """Step size of a parameter; 0 where it is frozen."""
+    def rate_of(self, name: str, net: int) -> FloatArray | float:
+        """Step size of a parameter of one of the nets; 0 where it is frozen."""
         if name in self.frozen:
             return 0.0
-        return self.rate if self.rates is None else self.rates[name]
+        return self.rate if self.rates is None else self.rates[name][net]
 
 
 def fast_weights(params: Params, corrupted: FloatArray, support: FloatArray, inner: InnerLoop | None = None) -> Params:
-    """The scorer adapted to one source: what `onboard` stores.
+    """The scorer adapted to one source: what `onboard` stores. Its nets are adapted each by itself.
 
     Gradient steps of the inner loop on standardised features, corrupted (m, WIDTH) above support (n, WIDTH).
     """
     inner = inner or InnerLoop()
-    for _ in range(inner.steps if len(corrupted) and len(support) else 0):
-        slopes = _gradient(params, corrupted, support)
-        params = {name: np.asarray(p - inner.rate_of(name) * slopes[name], np.float32) for name, p in params.items()}
-    return params
+    if not (inner.steps and len(corrupted) and len(support)):
+        return params
+    nets = nets_of(params)
+    rates = [{name: inner.rate_of(name, i) for name in params} for i in range(len(nets))]
+    return together(
+        [_adapted(net, corrupted, support, inner.steps, rate) for net, rate in zip(nets, rates, strict=True)]
+    )
 
 
-def _gradient(params: Params, corrupted: FloatArray, support: FloatArray) -> Params:
-    """Of the ranking loss with respect to every parameter."""
+def _adapted(net: Params, corrupted: FloatArray, support: FloatArray, steps: int, rates: Rates) -> Params:
+    for _ in range(steps):
+        slopes = _gradient(net, corrupted, support)
+        net = {name: np.asarray(p - rates[name] * slopes[name], np.float32) for name, p in net.items()}
+    return net
+
+
+def _gradient(net: Params, corrupted: FloatArray, support: FloatArray) -> Params:
+    """Of the ranking loss with respect to every parameter of one net."""
     x = np.concatenate([corrupted, support])
-    before = x @ params["w1"] + params["b1"]
+    before = x @ net["w1"] + net["b1"]
     after = gelu(before)
-    scores = x @ params["linear"] + after @ params["w2"]
+    scores = x @ net["linear"] + after @ net["w2"]
     at_score = _gradient_at_scores(scores[: len(corrupted)], scores[len(corrupted) :])
     density = np.exp(-0.5 * before**2) / math.sqrt(2 * math.pi)
-    inside = at_score[:, None] * params["w2"] * (normal_below(before) + before * density)
+    inside = at_score[:, None] * net["w2"] * (normal_below(before) + before * density)
     return {"linear": x.T @ at_score, "w1": x.T @ inside, "b1": inside.sum(axis=0), "w2": after.T @ at_score}
 
 
@@ -94,15 +117,20 @@ def _gradient_at_scores(positive: FloatArray, negative: FloatArray) -> FloatArra
     return np.concatenate([-push, push.sum() * weights / weights.sum()])
 
 
-def ranks_no_worse(
-    params: Params, corrupted: FloatArray, support: FloatArray, base: tuple[FloatArray, FloatArray]
-) -> bool:
-    """The guard: whether the adapted net puts corrupted above support at least as often as the base score does.
+def guarded(
+    start: Params, corrupted: FloatArray, support: FloatArray, inner: InnerLoop | None = None
+) -> tuple[Params, bool]:
+    """Fast weights, or the start weights where adaptation did harm; and whether the fast ones were kept.
 
-    `base` holds the base scores of the same corrupted and support lines.
+    Harm is that corrupted lines stand clearly less often above support lines than before adaptation.
     """
-    ours = _auroc(net_scores(params, corrupted), net_scores(params, support))
-    return ours >= _auroc(*base) - 0.02
+    fast = fast_weights(start, corrupted, support, inner)
+    kept = _ranks(fast, corrupted, support) >= _ranks(start, corrupted, support) - _CLEARLY
+    return (fast if kept else start), kept
+
+
+def _ranks(params: Params, corrupted: FloatArray, support: FloatArray) -> float:
+    return _auroc(net_scores(params, corrupted), net_scores(params, support))
 
 
 def _auroc(positive: FloatArray, negative: FloatArray) -> float:

@@ -22,12 +22,13 @@ from logmeta.encode.text import TemplateVectors, TextEncoder
 from logmeta.errors import ArtifactError
 from logmeta.evidence import Encoders
 from logmeta.meta.adapt import InnerLoop
+from logmeta.meta.features import WIDTH
 from logmeta.meta.options import InnerLoopKind
-from logmeta.meta.scorer import WIDTH, Params
+from logmeta.meta.scorer import Params
 from logmeta.window import FloatArray
 
 PRETRAINED: Final = Path(__file__).parent.parent / "pretrained"
-FORMAT: Final = 2
+FORMAT: Final = 3
 SEQUENCE_FILE: Final = "sequence.onnx"
 VECTOR_CACHE: Final = 20_000
 
@@ -36,7 +37,7 @@ VECTOR_CACHE: Final = 20_000
 class BaseModel:
     """Encoders, meta-learned scorer (`params` over features standardised by `centre` and `spread`), foreign lines.
 
-    `tail_slope` is the mean slope of normal lines' score tails over the training systems, in raw-score units.
+    `usual_tail` holds the raw scores of unseen systems' ordinary lines at `calibrate.TAIL_LEVELS`, (levels,).
     """
 
     name: str
@@ -46,7 +47,7 @@ class BaseModel:
     centre: FloatArray
     spread: FloatArray
     foreign: tuple[str, ...]
-    tail_slope: float
+    usual_tail: FloatArray
     inner: InnerLoop = field(default_factory=InnerLoop)
 
     def standardised(self, x: FloatArray) -> FloatArray:
@@ -73,7 +74,7 @@ def save_base(folder: Path, base: BaseModel, card: str) -> None:
     }
     about["inner_loop"] = base.inner.kind
     about["trust"] = base.encoders.sequence.trust
-    about["tail_slope"] = round(base.tail_slope, 4)
+    about["usual_tail"] = [round(float(score), 4) for score in base.usual_tail]
     (folder / "model.json").write_bytes(orjson.dumps(about, option=orjson.OPT_INDENT_2) + b"\n")
     (folder / "README.md").write_text(card)
 
@@ -133,7 +134,7 @@ def _assemble(root: Path, about: dict[str, Any], tensors: dict[str, FloatArray],
         centre=tensors["centre"],
         spread=tensors["spread"],
         foreign=foreign,
-        tail_slope=float(about["tail_slope"]),
+        usual_tail=np.array(about["usual_tail"], dtype=np.float64),
         inner=_inner(str(about.get("inner_loop", "maml")), tensors),
     )
 

@@ -7,19 +7,21 @@ ICLR 2020. Li, Zhou, Chen, Li. Meta-SGD. 2017. Arnold et al. learn2learn. 2020.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import torch
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from logmeta.errors import UsageError
 from logmeta.meta.adapt import EXCESS, NOISE, InnerLoop
 from logmeta.meta.episodes import Episode
-from logmeta.meta.scorer import COLUMNS, HIDDEN, WIDTH, Params, base_weights
+from logmeta.meta.features import WIDTH
+from logmeta.meta.progress import Stage
+from logmeta.meta.scorer import HIDDEN, Params, base_weights, together
 from logmeta.window import FloatArray
 
 if TYPE_CHECKING:
@@ -27,15 +29,16 @@ if TYPE_CHECKING:
 
 Weights: TypeAlias = dict[str, Tensor]
 
+NETS: Final = 4
 TASKS_PER_STEP: Final = 4
 _TOP: Final = 5
 _CAUSES: Final = 0.5
+_EXCHANGEABLE: Final = 0.3
 _MARGIN: Final = 1.5
-_DROPOUT: Final = 0.3
 
 
 def initial_params(seed: int) -> Weights:
-    """Weights of the net before meta-training."""
+    """Weights of one net before meta-training."""
     generator = torch.Generator().manual_seed(seed)
     return {
         "linear": torch.from_numpy(base_weights()) * 0.5,
@@ -46,7 +49,7 @@ def initial_params(seed: int) -> Weights:
 
 
 def net_scores(params: Weights, x: Tensor) -> Tensor:
-    """As `meta.scorer.net_scores`, differentiable."""
+    """As `meta.scorer.net_scores` for a single net, differentiable."""
     return x @ params["linear"] + nn.functional.gelu(x @ params["w1"] + params["b1"]) @ params["w2"]
 
 
@@ -73,6 +76,7 @@ class Tasks:
     """An episode on the net's scale."""
 
     support: Tensor
+    held_out: Tensor
     corrupted: Tensor
     incidents: list[Tensor]
     causes: Tensor
@@ -83,30 +87,26 @@ class Tasks:
         def on_scale(x: FloatArray) -> Tensor:
             return torch.from_numpy((x - scale[0]) / scale[1])
 
-        incidents = [on_scale(x) for x in e.incidents]
-        return cls(on_scale(e.support), on_scale(e.corrupted), incidents, on_scale(e.causes), on_scale(e.normal))
+        support, held_out, wrong, causes, normal = map(
+            on_scale, (e.support, e.held_out, e.corrupted, e.causes, e.normal)
+        )
+        return cls(support, held_out, wrong, [on_scale(x) for x in e.incidents], causes, normal)
 
-    def sample(self, rng: np.random.Generator, dropout: float = _DROPOUT) -> Tasks:
-        """A step's share of the episode: fewer lines, half of the incidents, some kinds of evidence left out."""
+    def sample(self, rng: np.random.Generator) -> Tasks:
+        """A step's share of the episode: fewer lines, half of the incidents."""
 
         def some(x: Tensor, most: int) -> Tensor:
             return x if len(x) <= most else x[torch.from_numpy(rng.choice(len(x), most, replace=False))]
 
-        chosen = rng.choice(len(self.incidents), max(1, len(self.incidents) // 2), replace=False)
-        kept = _kept_columns(rng, dropout)
+        chosen = rng.permutation(len(self.incidents))[: (len(self.incidents) + 1) // 2]
         return Tasks(
-            some(self.support, 300) * kept,
-            some(self.corrupted, 300) * kept,
-            [self.incidents[int(i)] * kept for i in chosen],
-            some(self.causes, 300) * kept,
-            some(self.normal, 1500) * kept,
+            some(self.support, 300),
+            some(self.held_out, 1500),
+            some(self.corrupted, 300),
+            [self.incidents[int(i)] for i in chosen],
+            some(self.causes, 300),
+            some(self.normal, 1500),
         )
-
-
-def _kept_columns(rng: np.random.Generator, dropout: float) -> Tensor:
-    """Dropout of whole kinds of evidence, the same for all of a task's lines; shape (WIDTH,)."""
-    kept = (rng.random(len(COLUMNS)) > dropout) / (1 - dropout)
-    return torch.from_numpy(np.tile(kept, WIDTH // len(COLUMNS)).astype(np.float32))
 
 
 class ScorerNet(nn.Module):
@@ -123,11 +123,34 @@ class ScorerNet(nn.Module):
 
 
 def query_loss(params: Weights, task: Tasks, margin: float = _MARGIN) -> Tensor:
-    """Outer loss: each incident's few loudest lines, and the lines it caused, above the source's normal lines."""
-    below = net_scores(params, task.normal) + margin
+    """Outer loss: each incident's few loudest lines, and the lines it caused, above the source's normal lines.
+
+    Those must also look as odd as the support lines that were held out from adaptation: they are what later lines are
+    calibrated against.
+    """
+    normal = net_scores(params, task.normal)
+    below = normal + margin
     scored = [net_scores(params, x) for x in task.incidents if len(x)]
-    peaks = torch.stack([x.topk(min(_TOP, len(x))).values.mean() for x in scored])
-    return ranking_loss(peaks, below) + _CAUSES * ranking_loss(net_scores(params, task.causes), below)
+    peaks = [x.topk(min(_TOP, len(x))).values.mean() for x in scored]
+    loudest = torch.stack(peaks) if peaks else below[:0]
+    ranked = ranking_loss(loudest, below) + _CAUSES * ranking_loss(net_scores(params, task.causes), below)
+    return ranked + _EXCHANGEABLE * shift_loss(normal, net_scores(params, task.held_out))
+
+
+def shift_loss(later: Tensor, held_out: Tensor) -> Tensor:
+    """How far normal lines' scores (n,) lie from those of the lines that calibrate them (m,), shape ().
+
+    Means, and means of the highest tenth, in spreads of the later scores; 0 where exchangeable lines would be.
+    """
+    if later.numel() == 0 or held_out.numel() == 0:
+        return (later.sum() + held_out.sum()) * 0
+    spread = later.detach().std(correction=0) + 0.5
+    away = torch.stack([later.mean() - held_out.mean(), _highest(later) - _highest(held_out)]) / spread
+    return nn.functional.smooth_l1_loss(away, torch.zeros(2), reduction="sum")
+
+
+def _highest(scores: Tensor) -> Tensor:
+    return scores.topk(max(1, len(scores) // 10)).values.mean()
 
 
 def meta_train(
@@ -136,38 +159,64 @@ def meta_train(
     *,
     seed: int,
     steps: int,
-    progress: Progress,
+    stage: Stage,
     options: TrainOptions,
+    nets: int = NETS,
 ) -> tuple[Params, InnerLoop]:
     """The inner loop on corrupted support, the outer loss on labelled queries of the same source.
 
-    Returns the meta-learned parameters, and the inner loop by which a source adapts them.
+    Returns the meta-learned parameters of `nets` nets, each trained for `steps` steps from a seed of its own, and the
+    inner loop by which a source adapts them.
     """
+    tasks = [Tasks.of(e, scale) for e in episodes]
+    chances = _chances(episodes)
+    found = [_meta_train_net(tasks, chances, [seed, i], steps, stage, options) for i in range(nets)]
     inner = InnerLoop.of(options.inner_loop)
-    start = initial_params(seed)
+    rates = [rates for _, rates in found if rates]
+    return together([net for net, _ in found]), inner.with_rates(together(rates)) if rates else inner
+
+
+def _meta_train_net(
+    tasks: Sequence[Tasks], chances: FloatArray, seed: list[int], steps: int, stage: Stage, options: TrainOptions
+) -> tuple[Params, Params]:
+    """One net, and its meta-learned step sizes where the inner loop has some."""
+    inner, rng = InnerLoop.of(options.inner_loop), np.random.default_rng(seed)
+    start = initial_params(int(rng.integers(2**31)))
     fixed = ScorerNet({name: p for name, p in start.items() if name in inner.frozen})
     learner_of = _meta_learner(ScorerNet({n: p for n, p in start.items() if n not in inner.frozen}), inner)
     weights = [*learner_of.parameters(), *fixed.parameters()]
-    optimiser = torch.optim.AdamW(weights, lr=4e-3, weight_decay=0.05)
+    rates = {"params": list(getattr(learner_of, "lrs", ())), "weight_decay": 0.0}
+    nets = {"params": [*learner_of.module.parameters(), *fixed.parameters()], "weight_decay": 0.05}
+    optimiser = torch.optim.AdamW([nets, *([rates] if rates["params"] else [])], lr=4e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, total_steps=steps)
-    rng = np.random.default_rng(seed)
-    tensors = [Tasks.of(e, scale) for e in episodes]
-    dropout, margin = (_DROPOUT, _MARGIN) if options.anti_collapse else (0.0, 0.0)
-    for _ in progress.track(range(steps), description=f"meta-training ({options.inner_loop})"):
+    margin = _MARGIN if options.anti_collapse else 0.0
+    for _ in range(steps):
         optimiser.zero_grad()
-        for i in rng.choice(len(tensors), min(TASKS_PER_STEP, len(tensors)), replace=False):
-            task = tensors[int(i)].sample(rng, dropout)
-            learner = learner_of.clone()
-            for _ in range(inner.steps):
-                params = {**learner.module.params(), **fixed.params()}
-                learner.adapt(support_loss(task.corrupted, task.support)(params))
-            params = {**learner.module.params(), **fixed.params()}
-            torch.autograd.backward(query_loss(params, task, margin) / TASKS_PER_STEP)
+        chosen = rng.choice(len(tasks), min(TASKS_PER_STEP, len(tasks)), replace=False, p=chances)
+        losses = [_outer_step(learner_of, fixed, tasks[int(i)].sample(rng), inner.steps, margin) for i in chosen]
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
         schedule.step()
+        stage.step(sum(losses))
     learned = {**learner_of.module.params(), **fixed.params()}
     return arrays({name: learned[name] for name in start}), _learned_rates(learner_of, inner)
+
+
+def _outer_step(learner_of: Any, fixed: ScorerNet, task: Tasks, steps: int, margin: float) -> float:
+    """Adapt to a task, add the gradient of its query loss to the start weights; returns the loss."""
+    learner = learner_of.clone()
+    for _ in range(steps):
+        params = {**learner.module.params(), **fixed.params()}
+        learner.adapt(support_loss(task.corrupted, task.support)(params))
+    loss = query_loss({**learner.module.params(), **fixed.params()}, task, margin) / TASKS_PER_STEP
+    torch.autograd.backward(loss)
+    return loss.item()
+
+
+def _chances(episodes: Sequence[Episode]) -> FloatArray:
+    """How likely a step meets each episode: every source alike, however many episodes it has."""
+    of_source = Counter(e.source for e in episodes)
+    return np.array([1 / of_source[e.source] for e in episodes]) / len(of_source)
 
 
 def _meta_learner(net: ScorerNet, inner: InnerLoop) -> Any:  # learn2learn has no types
@@ -180,14 +229,14 @@ def _meta_learner(net: ScorerNet, inner: InnerLoop) -> Any:  # learn2learn has n
     return l2l.algorithms.MAML(net, lr=inner.rate, first_order=inner.kind == "first-order")
 
 
-def _learned_rates(learner: Any, inner: InnerLoop) -> InnerLoop:
+def _learned_rates(learner: Any, inner: InnerLoop) -> Params:
     """Meta-SGD learns a rate per weight; the other inner loops keep theirs."""
     if inner.kind != "meta-sgd":
-        return inner
+        return {}
     names = [name for name, _ in learner.module.named_parameters()]
-    return inner.with_rates(arrays(dict(zip(names, learner.lrs, strict=True))))
+    return arrays(dict(zip(names, learner.lrs, strict=True)))
 
 
 def arrays(weights: Mapping[str, Tensor]) -> Params:
-    """Weights as scoring takes them."""
+    """A single net's weights as arrays."""
     return {name: np.array(p.detach().numpy(), dtype=np.float32) for name, p in weights.items()}

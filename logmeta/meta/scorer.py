@@ -1,25 +1,26 @@
-"""Evidence to a raw score: smoothing over the stream, the untrained base score, the meta-learned net.
+"""Features to a raw score: the untrained base score, the meta-learned net.
 
-`features` puts each kind of evidence on a logarithmic scale, now and averaged over the stream's recent lines. The
-base score is a plain sum of them, nothing learned. The net is a small residual function over the same features whose
-weights are meta-learned (`logmeta.meta.train`) and adapted to a source (`logmeta.meta.adapt`).
+The base score is a plain sum of features, nothing learned. The net is a small residual function over the same
+features whose weights are meta-learned (`logmeta.meta.train`) and adapted to a source (`logmeta.meta.adapt`). There
+are a few such nets, trained alike from different seeds; their mean errs less than one of them.
+
+Lakshminarayanan, Pritzel, Blundell. Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles.
+NeurIPS 2017.
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
 
-from logmeta.window import EVIDENCE, FloatArray
+from logmeta.meta.features import COLUMNS, WIDTH
+from logmeta.window import FloatArray
 
 Params: TypeAlias = dict[str, FloatArray]
 
-COLUMNS: Final = (*EVIDENCE, "sequence", "context")
-HALF_LIVES: Final = (3.0, 10.0, 40.0)
-WIDTH: Final = len(COLUMNS) * (1 + len(HALF_LIVES))
 HIDDEN: Final = 16
 _BASE: Final = {
     "new_word": 1.0,
@@ -33,68 +34,37 @@ _BASE: Final = {
     "sequence": 0.25,
     "missing": 0.25,
 }
-_CHUNK: Final = 64
-
-
-def smooth(evidence: FloatArray, carry: FloatArray, half_life: float) -> tuple[FloatArray, FloatArray]:
-    """Exponentially weighted mean of each column along a stream, and the state to go on from.
-
-    Args:
-        evidence: shape (n, k), in the stream's order.
-        carry: the mean before the first row, shape (k,).
-        half_life: in lines.
-    """
-    weights, fading = _kernel(half_life)
-    out = np.empty_like(evidence)
-    for start in range(0, len(evidence), _CHUNK):
-        part = evidence[start : start + _CHUNK]
-        n = len(part)
-        out[start : start + n] = weights[:n, :n] @ part + fading[:n, None] * carry
-        carry = out[start + n - 1]
-    return out, carry.copy()
-
-
-@lru_cache(maxsize=8)
-def _kernel(half_life: float) -> tuple[FloatArray, FloatArray]:
-    """Weights of a chunk's earlier lines, (chunk, chunk), and of what came before the chunk, (chunk,)."""
-    decay = 0.5 ** (1 / half_life)
-    steps = np.arange(_CHUNK)
-    weights = np.tril(decay ** (steps[:, None] - steps[None, :]).clip(0)) * (1 - decay)
-    return weights.astype(np.float32), (decay ** (steps + 1.0)).astype(np.float32)
-
-
-def empty_carry() -> FloatArray:
-    """The smoothing state of a stream without a past, shape (half-lives, columns)."""
-    return np.zeros((len(HALF_LIVES), len(COLUMNS)), dtype=np.float32)
-
-
-def features(evidence: FloatArray, carry: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Features of a stretch of one stream, shape (n, WIDTH), and the smoothing state after it.
-
-    `evidence` has shape (n, len(COLUMNS)) in nats; every feature is log(1 + nats), so 0 means nothing odd.
-    """
-    blocks, states = [np.log1p(evidence)], []
-    for i, half_life in enumerate(HALF_LIVES):
-        mean, state = smooth(evidence, carry[i], half_life)
-        blocks.append(np.log1p(mean))
-        states.append(state)
-    return np.concatenate(blocks, axis=1).astype(np.float32), np.stack(states)
 
 
 def base_weights() -> FloatArray:
-    """Weights of the untrained base score, shape (WIDTH,): hand-set, equal for now and for the recent past."""
+    """Weights of the untrained base score, shape (WIDTH,): hand-set, equal for now and for the last few lines."""
     row = np.array([_BASE.get(name, 0.0) for name in COLUMNS], dtype=np.float32)
-    return np.concatenate([row, row, row * 0, row * 0]) / 2
-
-
-def base_scores(x: FloatArray) -> FloatArray:
-    """The untrained score, shape (n,). Higher is more anomalous."""
-    return np.asarray(x @ base_weights(), dtype=np.float32)
+    weights = np.zeros(WIDTH, dtype=np.float32)
+    weights[: 2 * len(row)] = np.tile(row, 2) / 2
+    return weights
 
 
 def net_scores(params: Params, x: FloatArray) -> FloatArray:
-    """Raw scores of standardised features (n, WIDTH), shape (n,). Higher is more anomalous."""
-    return np.asarray(x @ params["linear"] + gelu(x @ params["w1"] + params["b1"]) @ params["w2"], dtype=np.float32)
+    """Raw scores of standardised features (n, WIDTH), shape (n,). Higher is more anomalous.
+
+    `params` has a leading axis for the nets: `linear` (m, WIDTH), `w1` (m, WIDTH, HIDDEN), `b1` and `w2` (m, HIDDEN).
+    """
+    scores = np.stack([_scores(net, x) for net in nets_of(params)])
+    return np.asarray(scores.mean(axis=0), dtype=np.float32)
+
+
+def _scores(net: Params, x: FloatArray) -> FloatArray:
+    return np.asarray(x @ net["linear"] + gelu(x @ net["w1"] + net["b1"]) @ net["w2"])
+
+
+def nets_of(params: Params) -> list[Params]:
+    """The single nets of a scorer, without the leading axis."""
+    return [{name: values[i] for name, values in params.items()} for i in range(len(params["linear"]))]
+
+
+def together(nets: Sequence[Params]) -> Params:
+    """Single nets as one scorer."""
+    return {name: np.stack([net[name] for net in nets]) for name in nets[0]}
 
 
 def gelu(x: FloatArray) -> FloatArray:

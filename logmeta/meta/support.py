@@ -6,6 +6,7 @@ them, read from the context as it was there.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,8 +14,16 @@ from typing import Final
 import numpy as np
 
 from logmeta.encode.sequence import Stretch
-from logmeta.evidence import Encoders, EvidenceReader, Reference, build_reference, sequence_evidence
-from logmeta.meta.scorer import COLUMNS, empty_carry, features
+from logmeta.evidence import (
+    Encoders,
+    EvidenceReader,
+    Memory,
+    Reference,
+    build_reference,
+    sequence_evidence,
+    stretch_of,
+)
+from logmeta.meta.features import Precedent, empty_carry, members_of, smoothed, smoothed_by_stream
 from logmeta.parse import ParsedEvent, Parser, TemplateTree, is_timed
 from logmeta.records import LogRecord
 from logmeta.window import EVIDENCE, Context, FloatArray, IntArray
@@ -26,6 +35,14 @@ _CHECKPOINTS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of reading in the middle of the support, from which a corrupted stretch is read."""
+
+    context: Context
+    precedent: Precedent
+
+
+@dataclass(frozen=True, slots=True)
 class Support:
     """What onboarding knows of a source after reading its ordinary lines once, in order.
 
@@ -33,17 +50,13 @@ class Support:
     was judged from the lines before it. The first `burn_in` rows only warm up.
     """
 
-    tree: TemplateTree
-    templates: list[str]
-    timed: bool
-    context: Context
-    reference: Reference
+    memory: Memory
     events: list[ParsedEvent]
     streams: list[str | None]
     rows: FloatArray
     x: FloatArray
     burn_in: int
-    checkpoints: dict[int, Context]
+    checkpoints: dict[int, Checkpoint]
     lines: int
 
     def split(self) -> tuple[FloatArray, IntArray]:
@@ -53,6 +66,12 @@ class Support:
         """
         rows = np.arange(self.burn_in, len(self.x))
         return self.x[rows[::3]], rows[np.arange(len(rows)) % 3 > 0]
+
+    def same_stream(self, stop: int) -> tuple[list[int], list[int]]:
+        """Lines of the stream that goes on at line `stop`: the last ones before it, and those from it on."""
+        mine = [i for i, name in enumerate(self.streams) if name == self.streams[stop]]
+        border = mine.index(stop)
+        return mine[max(0, border - _WARM) : border], mine[border : border + STRETCH]
 
 
 def prepare(encoders: Encoders, records: Sequence[LogRecord]) -> Support:
@@ -68,37 +87,38 @@ def prepare(encoders: Encoders, records: Sequence[LogRecord]) -> Support:
 
 
 def _observe(encoders: Encoders, parser: Parser, heads: list[tuple[ParsedEvent, str | None]], *, lines: int) -> Support:
+    events, streams = [event for event, _ in heads], [name for _, name in heads]
     reader = EvidenceReader(encoders, parser, Context(dimension=encoders.dimension), None)
     burn_in = int(BURN_IN * len(heads))
     stops = np.linspace(burn_in, max(burn_in, len(heads) - STRETCH), _CHECKPOINTS).astype(int)
-    checkpoints: dict[int, Context] = {}
-    parts, start = [], 0
-    for stop in [*np.unique(stops).tolist(), len(heads)]:
-        piece = heads[start:stop]
-        parts.append(reader.read([e for e, _ in piece], [n for _, n in piece]).rows)
-        if stop < len(heads):
-            checkpoints[stop] = reader.context.copy()
-        start = stop
+    pieces = list(itertools.pairwise(np.unique([0, *stops, len(heads)]).tolist()))
+    parts, contexts = [], {}
+    for start, stop in pieces:
+        parts.append(reader.read(events[start:stop], streams[start:stop]).rows)
+        contexts[stop] = reader.context.copy()
     rows = np.concatenate(parts)
-    events = [event for event, _ in heads]
-    numbers = [event.shape.template_index for event in events]
     templates = reader.vectors_of(range(len(parser.templates)))
-    reference, rows[:, len(EVIDENCE) :] = build_reference(encoders, numbers, pauses_of(events), templates)
-    x, _ = features(rows, empty_carry())
-    return Support(
-        parser.known,
-        list(parser.templates),
-        parser.timed,
-        reader.context,
-        reference,
-        events,
-        [name for _, name in heads],
-        rows,
-        x,
-        burn_in,
-        checkpoints,
-        lines,
-    )
+    reference, rows[:, len(EVIDENCE) :] = _reference(encoders, events, streams, templates)
+    averaged, precedent, x = smoothed_by_stream(rows, streams), Precedent(), []
+    checkpoints = {}
+    for start, stop in pieces:
+        x.append(precedent.features(averaged[start:stop]))
+        checkpoints[stop] = Checkpoint(contexts[stop], precedent.copy())
+    checkpoints.pop(len(heads))
+    memory = Memory(parser.known, tuple(parser.templates), parser.timed, reader.context, reference, precedent)
+    return Support(memory, events, streams, rows, np.concatenate(x), burn_in, checkpoints, lines)
+
+
+def _reference(
+    encoders: Encoders, events: Sequence[ParsedEvent], streams: Sequence[str | None], templates: FloatArray
+) -> tuple[Reference, FloatArray]:
+    members = list(members_of(streams).values())
+    stretches = [_stretch([events[i] for i in places], templates) for places in members]
+    return build_reference(encoders, stretches, [i for places in members for i in places], templates)
+
+
+def _stretch(events: Sequence[ParsedEvent], templates: FloatArray) -> Stretch:
+    return stretch_of([event.shape.template_index for event in events], pauses_of(events), templates)
 
 
 def pauses_of(events: Sequence[ParsedEvent]) -> FloatArray:
@@ -114,39 +134,49 @@ def corrupted(
     """Features of the lines that something is wrong with in `copies` corrupted stretches, shape (m, WIDTH)."""
     rng = np.random.default_rng(seed)
     found = []
-    stops = [s for s in support.checkpoints if s < len(support.events)]
+    stops = list(support.checkpoints)
     for _ in range(copies if stops else 0):
         stop = int(rng.choice(stops))
-        parser = Parser(support.tree, timed=support.timed)
-        events, first = _corrupt(support.events[stop : stop + STRETCH], parser, foreign, rng)
-        found.append(_read_corrupted(encoders, support, parser, stop, events)[first:])
+        parser = support.memory.parser()
+        before, after = support.same_stream(stop)
+        events, first = _corrupt([support.events[i] for i in after], parser, foreign, rng)
+        found.append(_read_corrupted(encoders, support, parser, stop, before, events)[first:])
     return np.concatenate(found) if found else np.zeros((0, support.x.shape[1]), dtype=np.float32)
 
 
-def labelled_lines(encoders: Encoders, support: Support, anomalies: Sequence[str]) -> FloatArray:
-    """Features of lines known to be anomalous, each read alone behind the support, shape (m, WIDTH)."""
+@dataclass(frozen=True, slots=True)
+class KnownAnomalies:
+    """Lines known to be anomalous: a template and features (m, WIDTH) of each, read alone behind the support."""
+
+    templates: tuple[str, ...]
+    x: FloatArray
+
+
+def known_anomalies(encoders: Encoders, support: Support, anomalies: Sequence[str]) -> KnownAnomalies:
+    """Read lines known to be anomalous; empty ones are left out."""
     stop = max(support.checkpoints)
-    parser = Parser(support.tree, timed=support.timed)
+    parser = support.memory.parser()
+    before, _ = support.same_stream(stop)
     when = support.events[stop - 1].seconds if stop else float("nan")
     parsed = [parser.event(text, 1)._replace(seconds=when, is_head=True) for text in anomalies if text]
-    found = [_read_corrupted(encoders, support, parser, stop, [event]) for event in parsed]
-    return np.concatenate(found) if found else np.zeros((0, support.x.shape[1]), dtype=np.float32)
+    found = [_read_corrupted(encoders, support, parser, stop, before, [event]) for event in parsed]
+    none = np.zeros((0, support.x.shape[1]), dtype=np.float32)
+    return KnownAnomalies(tuple(event.shape.template for event in parsed), np.concatenate([none, *found]))
 
 
 def _read_corrupted(
-    encoders: Encoders, support: Support, parser: Parser, stop: int, events: list[ParsedEvent]
+    encoders: Encoders, support: Support, parser: Parser, stop: int, before: list[int], events: list[ParsedEvent]
 ) -> FloatArray:
-    reader = EvidenceReader(encoders, parser, support.checkpoints[stop].copy(), None)
+    checkpoint = support.checkpoints[stop]
+    reader = EvidenceReader(encoders, parser, checkpoint.context.copy(), None)
     rows = reader.read(events, [None] * len(events)).rows
-    before = support.events[max(0, stop - _WARM) : stop]
-    all_events = [*before, *events]
-    numbers = np.array([event.shape.template_index for event in all_events])
-    stretch = Stretch(numbers, reader.vectors_of(numbers.tolist()), pauses_of(all_events))
-    rows[:, len(EVIDENCE) :] = sequence_evidence(encoders.sequence, [stretch], support.reference)[len(before) :]
-    warm = support.rows[max(0, stop - _WARM) : stop]
-    x, _ = features(np.concatenate([warm, rows]), empty_carry())
-    assert x.shape[1] == len(COLUMNS) * 4
-    return x[len(before) :]
+    all_events = [*(support.events[i] for i in before), *events]
+    numbers = [event.shape.template_index for event in all_events]
+    stretch = stretch_of(numbers, pauses_of(all_events), reader.vectors_of(range(len(parser.templates))))
+    reference = support.memory.reference
+    rows[:, len(EVIDENCE) :] = sequence_evidence(encoders.sequence, [stretch], reference)[len(before) :]
+    averaged, _ = smoothed(np.concatenate([support.rows[before], rows]), empty_carry())
+    return checkpoint.precedent.copy().features(averaged[len(before) :])
 
 
 Events = list[ParsedEvent]

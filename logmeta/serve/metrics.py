@@ -29,9 +29,21 @@ class Metrics:
         self.batch_seconds = Histogram(
             "logmeta_batch_seconds", "Time to score one batch.", registry=self.registry, buckets=_BUCKETS
         )
+        self.alarms_per_day = Gauge(
+            "logmeta_alarms_per_day",
+            "The alarm budget asked for, and what was achieved at the source's usual rate of lines.",
+            ["source", "of"],
+            registry=self.registry,
+        )
         self.waiting = self._gauge("queue_documents", "Documents that wait for the worker.")
         self.sessions = self._gauge("open_sources", "Detectors loaded with open streams.")
         self.learning = self._gauge("learning_sources", "Sources whose first lines are being collected.")
+
+    def alarm_rate(self, source: str, *, asked: float, achieved: float) -> None:
+        """Alarms a day: the budget, and what a source's open detector has raised so far."""
+        label = self.source_label(source)
+        self.alarms_per_day.labels(label, "asked").set(asked)
+        self.alarms_per_day.labels(label, "achieved").set(achieved)
 
     def count(self, item: Document | Result, result: Result) -> None:
         """One answered item; one that was no document counts under no source."""

@@ -44,11 +44,17 @@ class OnboardRequest:
 
 @dataclass(slots=True)
 class OpenSource:
-    """A detector in use with its open streams, and how many lines it has seen."""
+    """A detector in use with its open streams, how many lines it has seen and how many alarms it has raised."""
 
     detector: Detector
     session: ScoringSession
     lines: int = 0
+    alarms: int = 0
+
+    @property
+    def alarms_per_day(self) -> float:
+        """Alarms raised so far, at the source's usual rate of lines."""
+        return self.alarms * self.detector.level.lines_per_day / max(1, self.lines)
 
 
 class Sources:
@@ -107,6 +113,7 @@ class Sources:
             "current": current,
             "versions": list(self.registry.versions(source)),
             "open": opened is not None,
+            "alarms_per_day": opened.alarms_per_day if opened else None,
             "summary": opened.detector.summary() if opened else None,
         }
 
@@ -141,6 +148,9 @@ class Sources:
         records = [document.to_record(opened.lines + i) for i, document in enumerate(documents, 1)]
         lines = opened.session.score(records, explain=explain)
         opened.lines += len(documents)
+        opened.alarms += sum(line.alarm for line in lines)
+        asked = opened.detector.budget.per_day
+        self._metrics.alarm_rate(opened.detector.source, asked=asked, achieved=opened.alarms_per_day)
         took_ms = 1000 * (time.perf_counter() - start) / max(1, len(documents))
         return [
             verdict(line, took_ms=took_ms, status="late" if self._is_late(document) else "scored")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import orjson
 
+from logmeta.datasets.files import lines_of
 from logmeta.detector import MetaModel
-from logmeta.meta.episodes import read_text
 
 LOG = Path(__file__).parents[2] / "fixtures" / "postgresql"
 EVERY = 500_000
@@ -42,8 +42,8 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=5_000_000)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    ordinary = read_text(LOG / "normal.log")[:200]
-    lines = read_text(LOG / "test.log")
+    ordinary = list(lines_of(LOG / "normal.log"))[:200]
+    lines = list(lines_of(LOG / "test.log"))
     detector = MetaModel.from_pretrained().onboard(ordinary, source="postgresql")
     rows, start = [], time.process_time()
     for number, _ in enumerate(detector.score(endless(lines)), 1):

@@ -23,9 +23,9 @@ from drain3.masking import MaskingInstruction
 from drain3.template_miner import TemplateMiner
 from drain3.template_miner_config import TemplateMinerConfig
 
+from logmeta.datasets.files import lines_of
 from logmeta.detector import MetaModel
 from logmeta.meta.base import PRETRAINED
-from logmeta.meta.episodes import read_text
 
 EDGE = r"((?<=[^A-Za-z0-9])|^)", r"((?=[^A-Za-z0-9])|$)"
 EXAMPLE_MASKS = [
@@ -42,7 +42,7 @@ EXAMPLE_MASKS = [
 def logs(data: Path, copies: int) -> Iterator[tuple[str, list[str], list[str]]]:
     """(name, ordinary lines, lines to score): the live test logs, and loghub's samples repeated with other numbers."""
     for folder in sorted((data / "live").iterdir()):
-        yield f"live/{folder.name}", read_text(folder / "normal.log")[:200], read_text(folder / "test.log")
+        yield f"live/{folder.name}", list(lines_of(folder / "normal.log"))[:200], list(lines_of(folder / "test.log"))
     with tarfile.open(data / "loghub_2k" / "loghub_2k.tar.xz") as archive:
         members = sorted((m for m in archive.getmembers() if m.name.endswith("_2k.log")), key=lambda m: m.name)
         for member in members:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from logmeta.detector import Detector, MetaModel
 from logmeta.errors import InputError, UsageError
-from logmeta.records import AlarmBudget, LogRecord
+from logmeta.records import AlarmBudget, LogRecord, as_records
 
 FOREIGN = [
     f"2026-11-22 17:00:{i:02}.000 UTC [99] shop@shop/web PANIC:  replication slot corrupted: bad sum in segment {i}"
@@ -42,7 +43,8 @@ def in_chunks(detector, lines, size):
 
 
 def state(detector):
-    return repr(detector.context), detector.tree.snapshot(), detector.templates, detector.calibration.scores.tobytes()
+    memory = detector.memory
+    return repr(memory), memory.tree.snapshot(), detector.calibration.scores.tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +202,45 @@ def test_labelled_anomalies_are_accepted_and_change_the_adapted_weights(base, de
     labelled = base.onboard(ordinary, source="postgresql", anomalies=FOREIGN[:5])
     assert len(list(labelled.score(short[:20]))) == 20
     assert any(not np.array_equal(labelled.params[name], detector.params[name]) for name in detector.params)
+
+
+def test_a_known_anomaly_that_looks_ordinary_is_kept_and_one_that_stands_out_needs_no_help(base, ordinary):
+    labelled = base.onboard(ordinary, source="postgresql", anomalies=[ordinary[150], *FOREIGN])
+    (template,) = labelled.known_anomalies
+    assert template in labelled.memory.templates
+
+
+def test_what_resembles_a_known_anomaly_scores_higher_and_nothing_scores_lower(detector, ordinary, test_log, tmp_path):
+    quiet = next(x for x in detector.score(test_log) if x.new_template and not x.reasons)
+    labelled = replace(detector, known_anomalies=(quiet.template,))
+    lines = [*ordinary[:50], quiet.message, *test_log[:300]]
+    before, after = list(detector.score(lines)), list(labelled.session().score(list(as_records(lines)), explain="all"))
+    rise = np.array([b.raw_score - a.raw_score for a, b in zip(before, after, strict=True)])
+    assert rise.min() >= 0
+    assert rise[50] == pytest.approx(8.0)
+    assert [
+        r for r, line in zip(rise, after, strict=True) if line.template in detector.memory.templates and r > 0
+    ] == []
+    assert "known_anomaly" in {reason.kind for reason in after[50].reasons}
+    labelled.save_pretrained(tmp_path / "labelled")
+    again = Detector.from_pretrained(tmp_path / "labelled")
+    assert told(again.score(lines)) == told(labelled.score(lines))
+
+
+def test_a_single_line_that_only_a_broken_program_says_alarms_at_once(detector, ordinary):
+    killed = "2026-11-22 17:00:01.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
+    lines = list(detector.score([*ordinary[:50], killed, *ordinary[50:60]]))
+    assert [line.line_no for line in lines if line.alarm] == [51]
+    assert lines[50].reasons[0].kind == "failure_signature"
+    assert "terminated by signal" in lines[50].reasons[0].text
+
+
+def test_a_source_whose_ordinary_lines_say_it_is_not_alarmed_by_it(base, ordinary):
+    often = "2026-11-22 17:00:01.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
+    lines = [x for line in ordinary for x in (line, often)]
+    known = base.onboard(lines, source="postgresql")
+    assert "killed" not in known.signatures
+    assert not any(line.alarm for line in known.score(lines[:60]) if "signal 9" in line.message)
 
 
 def test_a_number_of_four_hundred_digits_is_scored(detector):

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from process import logmeta
 
-from logmeta.explain import KINDS
+from logmeta.explain import KINDS, KNOWN, SIGNATURE
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "schema" / "scored-line.schema.json").read_text())
 ODD = b"".join(
@@ -28,7 +28,8 @@ ODD = b"".join(
 @pytest.fixture(scope="module")
 def lines(detector_folder, test_log):
     """What the command writes for an incident and a few damaged lines, read from a pipe with reasons for all."""
-    data = "\n".join(test_log[1000:1250]).encode() + b"\n" + ODD
+    killed = "2026-11-22 17:00:06.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
+    data = "\n".join([*test_log[1000:1249], killed]).encode() + b"\n" + ODD
     done = logmeta("score", "-", "--detector", detector_folder, "--explain", stdin=data)
     assert done.returncode == 0, done.stderr.decode()
     return [orjson.loads(line) for line in done.stdout.splitlines()]
@@ -75,4 +76,5 @@ def test_a_stream_is_in_the_schema(detector, ordinary):
 
 
 def test_the_schema_knows_every_kind_of_reason():
-    assert set(SCHEMA["properties"]["reasons"]["items"]["properties"]["kind"]["enum"]) == set(KINDS.values())
+    kinds = SCHEMA["properties"]["reasons"]["items"]["properties"]["kind"]["enum"]
+    assert set(kinds) == {*KINDS.values(), KNOWN, SIGNATURE}

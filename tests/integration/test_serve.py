@@ -176,6 +176,19 @@ def test_what_was_answered_is_counted(api):
     metrics = api.get("/metrics").text
     assert f'logmeta_documents_total{{source="{source}",status="scored"}} 7.0' in metrics
     assert "logmeta_batch_seconds_count" in metrics
+    assert f'logmeta_alarms_per_day{{of="asked",source="{source}"}} 10.0' in metrics
+    assert f'logmeta_alarms_per_day{{of="achieved",source="{source}"}} 0.0' in metrics
+
+
+def test_alarms_are_held_against_the_budget_in_the_metrics_and_in_the_list(api):
+    source = onboarded(api, "over-budget")
+    killed = "2026-11-22 17:00:01.000 UTC [1] LOG:  server process (PID 2) was terminated by signal 9: Killed"
+    results = score(api, documents_of(source, [*lines("normal", 20), killed]))
+    assert [result["alarm"] for result in results] == [False] * 20 + [True]
+    entry = api.get(f"/v1/detectors/{source}").json()
+    achieved = entry["summary"]["lines_per_day"] / 21
+    assert entry["alarms_per_day"] == pytest.approx(achieved, rel=0.01)
+    assert f'logmeta_alarms_per_day{{of="achieved",source="{source}"}}' in api.get("/metrics").text
 
 
 def test_a_restarted_scorer_still_knows_its_sources(tmp_path):

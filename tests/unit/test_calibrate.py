@@ -10,12 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmeta.calibrate import DEFAULT_LINES_PER_DAY, AlarmLevel, Calibration, p_values, score_of
+from logmeta.calibrate import (
+    DEFAULT_LINES_PER_DAY,
+    TAIL_LEVELS,
+    AlarmLevel,
+    Calibration,
+    achieved_shares,
+    p_values,
+    score_of,
+)
 from logmeta.errors import CalibrationError
 from logmeta.records import AlarmBudget
 
 finite = st.floats(-100, 100, allow_nan=False)
 many = st.lists(finite, min_size=1, max_size=30).map(np.array)
+
+
+def test_shares_are_achieved_where_later_lines_are_like_earlier_ones_and_not_where_they_drift():
+    scores = np.random.default_rng(3).normal(size=20_000)
+    assert achieved_shares(scores) == pytest.approx({0.1: 0.1, 0.05: 0.05, 0.01: 0.01}, abs=0.01)
+    assert achieved_shares(np.arange(40.0)) == {0.1: 1.0, 0.05: 1.0}  # twenty lines promise one in twenty-one
+    assert achieved_shares(scores[:1]) == {}
 
 
 def test_three_calibration_lines_cannot_promise_better_than_one_in_four():
@@ -80,9 +95,9 @@ def test_surprise_is_minus_log_p_at_a_calibration_score():
 
 
 def test_beyond_the_calibration_scores_a_slope_makes_a_line_e_times_less_likely():
-    calibration = Calibration(np.array([1.0, 2.0, 3.0]), slope=0.5)
-    at_top, beyond = calibration.surprise(np.array([3.0, 4.0]))
-    assert beyond - at_top == pytest.approx(2.0)
+    calibration = Calibration.fit(np.arange(100.0))  # the highest 15 % are 84..99, their mean excess over 84 is 7.5
+    at_top, beyond = calibration.surprise(np.array([99.0, 109.0]))
+    assert beyond - at_top == pytest.approx(10 / (7.5 * 1.3))
 
 
 @given(many, finite, st.floats(0.01, 50))
@@ -118,6 +133,11 @@ def test_a_budget_becomes_a_level_at_the_sources_own_rate():
     assert not level.assumed_rate
 
 
+def test_a_budget_allows_for_the_lines_that_one_alarm_holds():
+    level = AlarmLevel.of(AlarmBudget(10), Calibration.fit(np.arange(100.0)), 2.0, lines_per_alarm=4.0)
+    assert level.level == pytest.approx(40 / 172_800)
+
+
 @pytest.mark.parametrize("rate", [None, 0.0])
 def test_without_times_a_rate_is_assumed_and_said(rate):
     level = AlarmLevel.of(AlarmBudget(10), Calibration.fit(np.arange(100.0)), rate)
@@ -135,9 +155,45 @@ def test_a_detector_is_provisional_until_its_lines_can_carry_the_level(lines, pr
     assert level.provisional is provisional
 
 
-def test_a_quarter_of_the_tails_slope_is_the_sources_own_and_few_lines_widen_it():
-    scores = np.arange(100.0)  # the highest 15 % are 84..99, their mean excess over 84 is 7.5
-    assert Calibration.fit(scores, usual_slope=1.0).slope == pytest.approx((0.25 * 7.5 + 0.75) * 1.3)
+USUAL = -np.log(TAIL_LEVELS)  # raw scores of systems whose p-value is exp(-raw)
+
+
+@pytest.mark.parametrize("level", [1e-3, 1e-4, 1e-6])
+def test_where_a_few_lines_tell_nothing_the_tail_is_the_usual_one(level):
+    scores = np.random.default_rng(0).exponential(size=40)
+    raw = np.array([-math.log(level)])
+    assert Calibration.fit(scores, usual_tail=USUAL).surprise(raw) == pytest.approx(raw, abs=1.0)
+
+
+def test_the_more_lines_the_more_the_tail_is_their_own():
+    surprise = [
+        Calibration.fit(np.random.default_rng(0).exponential(size=n) + 3, usual_tail=USUAL).surprise(np.array([9.9]))[0]
+        for n in (20, 200, 2_000, 200_000)
+    ]
+    assert surprise == sorted(surprise, reverse=True)
+    assert surprise[-1] == pytest.approx(6.9, abs=0.1)  # their p-value is exp(3 - raw)
+    assert surprise[0] > 7.9
+
+
+def test_down_to_the_level_that_ten_lines_lie_beyond_the_lines_alone_tell():
+    scores = np.random.default_rng(1).exponential(size=1_000) ** 2
+    ours, theirs = Calibration.fit(scores, usual_tail=USUAL), Calibration.fit(scores)
+    below = np.quantile(scores, [0.1, 0.5, 0.9, 0.98])
+    assert ours.surprise(below) == pytest.approx(theirs.surprise(below))
+
+
+def test_a_tail_moves_by_what_is_seen_worked_out_by_hand():
+    calibration = Calibration.fit(np.full(10, 5.0), usual_tail=USUAL)
+    trust = 10 * TAIL_LEVELS[0] / (10 * TAIL_LEVELS[0] + 10)
+    assert calibration.knots[0] == pytest.approx(USUAL[0] + trust * (5.0 - USUAL[0]))
+
+
+@given(many, finite, st.floats(0.01, 50))
+def test_with_a_usual_tail_surprise_grows_strictly_with_the_raw_score(calibration, score, more):
+    low, high = Calibration.fit(calibration, usual_tail=USUAL).surprise(np.array([score, score + more]))
+    assert high >= low >= 0
+    if score > calibration.min():
+        assert high > low
 
 
 def test_scores_far_below_every_calibration_score_still_keep_their_order():

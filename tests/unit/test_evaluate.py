@@ -12,9 +12,10 @@ import pytest
 from logmeta import datasets
 from logmeta.datasets.draws import make_draw
 from logmeta.datasets.labelled import DataCard, LabelledLine, LabelledSet
+from logmeta.datasets.training import public_families
 from logmeta.errors import CalibrationError, InputError, UsageError
 from logmeta.evaluate.ablations import ABLATIONS, Lesson, prototypes, ridge, shipped, untrained_sum
-from logmeta.evaluate.bases import brought, folds
+from logmeta.evaluate.bases import MAIN, brought, folds
 from logmeta.evaluate.cell import Cell, Shown
 from logmeta.evaluate.journal import Journal, rows
 from logmeta.evaluate.ours import line_verdicts, read, window_verdicts
@@ -22,7 +23,8 @@ from logmeta.evaluate.plan import SHOTS, Choice, Shape, tasks
 from logmeta.evaluate.results import OURS, Condition, Results
 from logmeta.evaluate.run import _outcomes_of
 from logmeta.meta.outer import initial_params
-from logmeta.meta.support import prepare
+from logmeta.meta.scorer import base_weights
+from logmeta.meta.support import known_anomalies, prepare
 from logmeta.onboarding import Asked, wrong_lines
 from logmeta.records import AlarmBudget, LogRecord
 from logmeta.windows import Window
@@ -32,7 +34,8 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 @pytest.fixture(scope="module")
 def records(test_log) -> list[LogRecord]:
-    return [LogRecord(i + 1, text) for i, text in enumerate(test_log[900:1400])]
+    crash = "2026-11-22 17:01:40.639 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
+    return [LogRecord(i + 1, text) for i, text in enumerate([*test_log[900:1400], crash])]
 
 
 def test_our_line_figures_are_those_of_the_product(detector, records):
@@ -58,7 +61,8 @@ def test_our_session_figures_are_those_of_the_product(base, ordinary, records):
 def lesson(base, ordinary) -> Lesson:
     support = prepare(base.base.encoders, [LogRecord(i + 1, text) for i, text in enumerate(ordinary)])
     asked = Asked("pg", AlarmBudget(), None, Window(), 0)
-    return Lesson(base.base, support, wrong_lines(base.base, support, (), seed=0), asked)
+    known = known_anomalies(base.base.encoders, support, ())
+    return Lesson(base.base, support, wrong_lines(base.base, support, known, seed=0), known, asked)
 
 
 def test_the_shipped_way_of_onboarding_is_the_product(lesson, detector):
@@ -67,12 +71,12 @@ def test_the_shipped_way_of_onboarding_is_the_product(lesson, detector):
     assert all(np.allclose(made.params[name], detector.params[name]) for name in detector.params)
 
 
-@pytest.mark.parametrize("name", [name for name, a in ABLATIONS.items() if a.variant == "maml"])
+@pytest.mark.parametrize("name", [name for name, a in ABLATIONS.items() if a.variant == MAIN])
 def test_every_ablation_changes_the_scores_or_only_the_guard(name, lesson, records):
     whole, part = shipped(lesson), ABLATIONS[name].onboard(lesson)
     reading = read(whole, records)
     same = np.allclose(line_verdicts(whole, reading).raw, line_verdicts(part, reading).raw)
-    assert same == (name == "no guard" and whole.trusted)
+    assert same == (name == ("no guard" if whole.trusted else "no adaptation"))
 
 
 @pytest.mark.parametrize("head", [ridge, prototypes])
@@ -82,14 +86,24 @@ def test_closed_form_heads_rank_corrupted_lines_above_the_support(head, lesson):
     assert made.raw_scores(lesson.wrong).mean() > made.raw_scores(good).mean()
 
 
-def test_the_untrained_sum_needs_no_trust(lesson):
-    assert not untrained_sum(lesson).trusted
+def test_the_untrained_sum_is_the_weighted_sum_of_the_evidence(lesson):
+    x = lesson.support.x
+    apart = untrained_sum(lesson).raw_scores(x) - x @ base_weights()
+    assert np.ptp(apart) < 1e-3
 
 
 def test_folds_hold_every_system_out_once():
     held = folds([f"s{i:02d}" for i in range(12)])
-    assert [len(fold) for fold in held] == [4, 4, 4]
-    assert sorted(name for fold in held for name in fold) == [f"s{i:02d}" for i in range(12)]
+    ours = [[name for name in fold if name.startswith("s") and name[1:].isdigit()] for fold in held]
+    assert [len(fold) for fold in ours] == [4, 4, 4]
+    assert sorted(name for fold in ours for name in fold) == [f"s{i:02d}" for i in range(12)]
+
+
+def test_a_family_of_public_sets_is_held_out_together():
+    held = folds(["a", "b", "c"])
+    for family in public_families():
+        assert [set(family) <= set(fold) for fold in held].count(True) == 1
+    assert {"nova", "cinder", "kalaki"} <= set(next(fold for fold in held if "nova" in fold))
 
 
 def test_the_fixtures_bring_a_base_model_that_saw_neither_of_their_systems():
@@ -136,7 +150,7 @@ def sessions() -> LabelledSet:
 def test_sessions_that_stop_early_are_ranked_first_by_us_and_by_count_vectors(sessions, base):
     condition = Condition(20, "session", "session")
     cell = Cell(sessions, make_draw(sessions, condition, 0), condition, 0)
-    found = {o.method: o.figures.metrics for o in cell.run([OURS, "count 1-NN", "error keyword"], {"maml": base.base})}
+    found = {o.method: o.figures.metrics for o in cell.run([OURS, "count 1-NN", "error keyword"], {MAIN: base.base})}
     assert found[OURS]["auroc"] == pytest.approx(1.0)
     assert found[OURS]["auroc_control"] == pytest.approx(1.0)
     assert found["count 1-NN"]["auroc"] == pytest.approx(1.0)
@@ -150,7 +164,7 @@ def test_where_ours_refuses_to_onboard_the_baselines_are_judged_all_the_same(ses
     monkeypatch.setattr(Shown, "through", refuse)
     condition = Condition(20, "session", "session")
     cell = Cell(sessions, make_draw(sessions, condition, 0), condition, 0)
-    outcomes, refusal = _outcomes_of(cell, [OURS, "count 1-NN"], {"maml": base.base})
+    outcomes, refusal = _outcomes_of(cell, [OURS, "count 1-NN"], {MAIN: base.base})
     assert [o.method for o in outcomes] == ["count 1-NN"]
     assert refusal.startswith("draw 0: logmeta refused: calibration needs")
 
@@ -192,7 +206,8 @@ def test_what_is_no_results_file_is_refused(tmp_path, content):
 def test_the_inner_loop_of_untrained_weights_is_an_ablation_of_its_own(lesson):
     fresh = ABLATIONS["no meta-learning"].onboard(lesson)
     assert not np.allclose(fresh.params["w1"], lesson.base.params["w1"])
-    assert np.allclose(fresh.params["w1"], initial_params(0)["w1"], atol=0.5)
+    first = initial_params(0)["w1"].numpy().ravel()
+    assert np.corrcoef(fresh.params["w1"][0].ravel(), first)[0, 1] > 0.5
 
 
 def test_the_schema_of_a_row_is_plain_json(tmp_path):

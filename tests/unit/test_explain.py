@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from logmeta.explain import KINDS, MOST_REASONS, reasons_for, sentences
-from logmeta.meta.scorer import COLUMNS, WIDTH, base_scores, empty_carry, features
+from logmeta.meta.features import COLUMNS, WIDTH, Precedent, empty_carry, smoothed
+from logmeta.meta.scorer import base_weights
 
 
 def row(**nats):
@@ -22,8 +23,8 @@ def words(facts=None, missing="", typical=None):
 
 def reasons(evidence, facts=None, before=None):
     rows = evidence[None] if before is None else np.stack([before, evidence])
-    x = features(rows, empty_carry())[0][-1]
-    return reasons_for(base_scores, x, np.zeros(WIDTH, np.float32), evidence, words(facts))
+    x = Precedent().features(smoothed(rows, empty_carry())[0])[-1]
+    return reasons_for(lambda x: x @ base_weights(), x, np.zeros(WIDTH, np.float32), evidence, words(facts))
 
 
 def test_a_line_with_one_kind_of_evidence_has_one_reason_of_full_weight():
