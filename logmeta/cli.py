@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 
 Format = Literal["jsonl", "ecs", "table"]
-Per = Literal["line", "window"]
+Per = Literal["line", "window", "incident"]
 LinesArg = Annotated[str, typer.Argument(metavar="LINES", help="Log file (plain or .gz), or - for stdin.")]
 DetectorOpt = Annotated[Path, typer.Option(help="Folder written by `logmeta onboard`.")]
 _INTERRUPTED: Final = 130
@@ -85,11 +85,14 @@ def score(
     explain: Annotated[bool, typer.Option("--explain", help="Give reasons for every line, not only alarms.")] = False,
     fail_on_alarm: Annotated[bool, typer.Option("--fail-on-alarm", help="Exit with 1 if any line alarms.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Keep reading as the file grows or rotates.")] = False,
-    per: Annotated[Per, typer.Option(help="One JSON object per line, or per whole window as it closes.")] = "line",
+    per: Annotated[
+        Per,
+        typer.Option(help="One object per line, per whole window as it closes, or as incidents start, grow and end."),
+    ] = "line",
 ) -> None:
     """Score log lines: one JSON object per input line on stdout, in input order."""
     from logmeta.report import Report
-    from logmeta.scoring import score_path, windows_of_path
+    from logmeta.scoring import incidents_of_path, score_path, windows_of_path
 
     _end_with_the_reader()
     found = load(detector)
@@ -97,6 +100,11 @@ def score(
     if per == "window":
         for windows in windows_of_path(found, lines, follow_file=follow):
             report.write_windows(windows)
+        raise typer.Exit(1 if fail_on_alarm and report.alarms else 0)
+    if per == "incident":
+        for updates in incidents_of_path(found, lines, follow_file=follow):
+            report.write_incidents(updates)
+        report.finish()
         raise typer.Exit(1 if fail_on_alarm and report.alarms else 0)
     for batch in score_path(found, lines, explain="all" if explain else "alarms", follow_file=follow):
         report.write(batch)

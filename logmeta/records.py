@@ -84,6 +84,13 @@ class ModelId:
         return {"base": self.base, "detector": self.detector, "version": self.version}
 
 
+def severity_of(score: float) -> str:
+    """How urgent something anomalous is, by how far its score lies past the alarm level (0.5)."""
+    steps = ((0.75, "critical"), (0.5, "major"), (0.25, "minor"))
+    excess = max(0.0, (score - 0.5) * 2)
+    return next((name for floor, name in steps if excess > floor), "warning")
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredLine:
     """A line with its verdict. Higher `raw_score` and `score` are more anomalous."""
@@ -115,11 +122,7 @@ class ScoredLine:
     @property
     def severity(self) -> str:
         """How urgent an alarm is: none, warning, minor, major or critical, by how far past the level it is."""
-        if self.alarm_id is None:
-            return "none"
-        steps = ((0.75, "critical"), (0.5, "major"), (0.25, "minor"))
-        excess = max(0.0, (self.score - 0.5) * 2)
-        return next((name for floor, name in steps if excess > floor), "warning")
+        return "none" if self.alarm_id is None else severity_of(self.score)
 
     def to_dict(self) -> dict[str, JsonValue]:
         """The JSON line of `logmeta score` (docs/schema/scored-line.schema.json)."""
@@ -193,3 +196,45 @@ class ScoredWindow:
         if self.reasons:
             out["reasons"] = [reason.to_dict() for reason in self.reasons]
         return out
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentUpdate:
+    """An incident of a source as it stands when it starts, has grown fourfold, or has ended.
+
+    `score` is the highest so far, on line `peak_line_no`; `streams` names the first ten streams it shows in; `reasons`
+    are those of the line it started with. `state` is "start", "growth" or "end".
+    """
+
+    incident_id: str
+    source: str
+    state: str
+    line_no: int
+    first_line_no: int
+    last_line_no: int
+    anomalous_lines: int
+    streams: tuple[str, ...]
+    score: float
+    peak_line_no: int
+    provisional: bool
+    model: ModelId
+    reasons: tuple[Reason, ...] = ()
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """The JSON line of `logmeta score --per incident`."""
+        return {
+            "incident_id": self.incident_id,
+            "source": self.source,
+            "state": self.state,
+            "line_no": self.line_no,
+            "first_line_no": self.first_line_no,
+            "last_line_no": self.last_line_no,
+            "anomalous_lines": self.anomalous_lines,
+            "streams": list(self.streams),
+            "score": self.score,
+            "severity": severity_of(self.score),
+            "peak_line_no": self.peak_line_no,
+            "provisional": self.provisional,
+            "model": self.model.to_dict(),
+            "reasons": [reason.to_dict() for reason in self.reasons],
+        }

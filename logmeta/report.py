@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from logmeta.errors import UsageError
-from logmeta.records import JsonValue, ScoredLine, ScoredWindow
+from logmeta.records import IncidentUpdate, JsonValue, ScoredLine, ScoredWindow, severity_of
 
 
 class Report:
@@ -22,6 +22,7 @@ class Report:
         self.alarms = 0
         self._form, self._out = form, out or sys.stdout.buffer
         self._told: list[ScoredLine] = []
+        self._incidents: list[IncidentUpdate] = []
         self._clock: Callable[[ScoredLine], float] | None = None
 
     def write(self, batch: Iterable[ScoredLine]) -> None:
@@ -48,6 +49,22 @@ class Report:
         self._out.write(b"".join(orjson.dumps(w.to_dict(), option=orjson.OPT_APPEND_NEWLINE) for w in told))
         self._out.flush()
 
+    def write_incidents(self, updates: Iterable[IncidentUpdate]) -> None:
+        """Write incidents as they start, grow and end, one JSON object each, or at the end as a table.
+
+        Raises:
+            UsageError: the format is `ecs`.
+        """
+        if self._form == "ecs":
+            raise UsageError("incidents are written as jsonl or table, --format ecs was asked for")
+        told = list(updates)
+        self.alarms += sum(update.state == "start" for update in told)
+        if self._form == "table":
+            self._incidents += [update for update in told if update.state == "end"]
+            return
+        self._out.write(b"".join(orjson.dumps(u.to_dict(), option=orjson.OPT_APPEND_NEWLINE) for u in told))
+        self._out.flush()
+
     def _ecs(self, line: ScoredLine) -> dict[str, JsonValue]:
         from logmeta.elastic.annotate import line_clock
         from logmeta.elastic.ecs import document
@@ -58,7 +75,8 @@ class Report:
     def finish(self) -> None:
         """Write what was held back."""
         if self._form == "table":
-            Console(file=sys.stdout).print(alarm_table(self._told))
+            table = incident_table(self._incidents) if self._incidents else alarm_table(self._told)
+            Console(file=sys.stdout).print(table)
 
 
 def alarm_table(alarms: Iterable[ScoredLine]) -> Table:
@@ -67,6 +85,19 @@ def alarm_table(alarms: Iterable[ScoredLine]) -> Table:
     for line in alarms:
         why = line.reasons[0].text if line.reasons else ""
         table.add_row(str(line.line_no), f"{line.score:.2f}", line.severity, why)
+    return table
+
+
+def incident_table(incidents: Iterable[IncidentUpdate]) -> Table:
+    """Incidents as a table: from where to where, how many lines, how sure, why."""
+    table = Table("lines", "anomalous", "streams", "score", "severity", "why", box=None, pad_edge=False)
+    for incident in incidents:
+        why = incident.reasons[0].text if incident.reasons else ""
+        where = f"{incident.first_line_no}-{incident.last_line_no}"
+        streams = ", ".join(incident.streams)
+        table.add_row(
+            where, str(incident.anomalous_lines), streams, f"{incident.score:.2f}", severity_of(incident.score), why
+        )
     return table
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from logmeta.detector import Detector, in_streams
-from logmeta.records import LogRecord, ScoredLine, ScoredWindow
+from logmeta.records import IncidentUpdate, LogRecord, ScoredLine, ScoredWindow
 from logmeta.sources import LineReader, follow, read_records
 
 
@@ -30,6 +30,16 @@ def windows_of_path(detector: Detector, path: str, *, follow_file: bool = False)
         session.score(in_streams(batch, detector.stream_regex), explain="none")
         yield session.closed_windows()
     yield session.finish()
+
+
+def incidents_of_path(detector: Detector, path: str, *, follow_file: bool = False) -> Iterator[list[IncidentUpdate]]:
+    """Incidents of a file or of standard input (`-`), as they start, grow and end."""
+    session = detector.session()
+    for batch in _batches(path, follow_file=follow_file):
+        session.score(in_streams(batch, detector.stream_regex))
+        yield session.incident_updates()
+    session.finish()
+    yield session.incident_updates()
 
 
 def _batches(path: str, *, follow_file: bool) -> Iterator[list[LogRecord]]:

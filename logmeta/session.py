@@ -15,9 +15,10 @@ from logmeta.closing import OpenWindows
 from logmeta.explain import reasons_for, sentences
 from logmeta.grouping import Line
 from logmeta.header import split_header
+from logmeta.incidents import IncidentTracker
 from logmeta.meta.features import smooth
 from logmeta.parse import ParsedEvent
-from logmeta.records import LogRecord, Reason, ScoredLine, ScoredWindow
+from logmeta.records import IncidentUpdate, LogRecord, Reason, ScoredLine, ScoredWindow
 from logmeta.window import Fact, FloatArray
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class ScoringSession:
         self._known = len(self._reader.parser.templates)
         self._streams: dict[str | None, _Stream] = {}
         self._threshold = -float(np.log(detector.level.level))
+        self._incidents = IncidentTracker()
         self._provisional, self._model = detector.provisional, detector.model
         self._windows = None if detector.window_scorer is None else OpenWindows(detector.window_scorer)
 
@@ -98,6 +100,7 @@ class ScoringSession:
                 verdict = self._explained(verdict, event, found.features[head], found.rows[head], found.facts[head],
                                           record)  # fmt: skip
             out.append(self._line(record, event, verdict, starts, alarm_id))
+            self._incidents.see(out[-1], event.seconds)
         return out
 
     def _with_windows(
@@ -121,12 +124,17 @@ class ScoringSession:
             out[head_of[i]] = verdicts[head_of[i]]._replace(window=raw, window_p=p)
         return out
 
+    def incident_updates(self) -> list[IncidentUpdate]:
+        """Incidents of the source that started, grew fourfold or ended since the last call (the newest 10,000)."""
+        return self._incidents.take()
+
     def closed_windows(self) -> list[ScoredWindow]:
         """Whole windows that closed since the last call (none where the detector's window is a single line)."""
         return [] if self._windows is None else self._windows.take()
 
     def finish(self) -> list[ScoredWindow]:
-        """The input has ended: close the windows that are open, and give those not yet taken."""
+        """The input has ended, and with it the open incident: close open windows, and give those not yet taken."""
+        self._incidents.end()
         if self._windows is not None:
             self._windows.finish()
         return self.closed_windows()

@@ -73,6 +73,19 @@ def test_a_table_is_written_for_people_and_an_alarm_ends_in_exit_code_1_when_ask
     assert done.stdout.decode().splitlines()[0].split() == ["line", "score", "severity", "why"]
 
 
+def test_incidents_are_told_as_they_start_and_end(incident, detector_folder):
+    done = logmeta("score", incident, "--detector", detector_folder, "--per", "incident", "--fail-on-alarm")
+    assert (done.returncode, done.stderr) == (1, b"")
+    updates = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert [update["state"] for update in updates][0 :: len(updates) - 1] == ["start", "end"]
+    assert updates[-1]["last_line_no"] == 400
+    assert updates[0]["reasons"]
+    table = logmeta("score", incident, "--detector", detector_folder, "--per", "incident", "--format", "table")
+    assert table.stdout.decode().split()[:4] == ["lines", "anomalous", "streams", "score"]
+    refused = logmeta("score", incident, "--detector", detector_folder, "--per", "incident", "--format", "ecs")
+    assert "incidents are written as jsonl or table" in failed(refused, 2)
+
+
 def test_a_reader_that_closes_the_pipe_hears_nothing(tmp_path, detector_folder, ordinary):
     log = tmp_path / "long.log"
     log.write_text("\n".join(ordinary * 50))
