@@ -115,7 +115,7 @@ class Calibration:
 
 
 def _empirical(ordered: FloatArray) -> tuple[FloatArray, FloatArray]:
-    knots, counts = np.unique(ordered, return_counts=True)
+    knots, counts = np.unique(ordered.round(9), return_counts=True)  # nearer ones have no slope between them
     at_least = counts[::-1].cumsum()[::-1]
     return knots, -np.log(at_least / (len(ordered) + 1))
 
