@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from logmeta.evaluate.tables.card import with_figures
 from logmeta.evaluate.tables.command import Sources, built, markdown_of, svgs
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +18,7 @@ SOURCES = Sources(
     out=Path("docs") / "benchmarks.md",
     plots=Path("docs") / "plots",
 )
-AGAIN = f"the page is not what the results say; write it with: {SOURCES.command}"
+AGAIN = f"the page is not what the results say; write it with: {SOURCES.command} --card logmeta/pretrained/README.md"
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,13 @@ def test_the_page_of_measurements_is_what_the_results_files_say(published):
     assert list(written) == ["benchmarks.md", "benchmarks-by-set.md"]
     for name, text in written.items():
         assert text == (ROOT / "docs" / name).read_text(encoding="utf-8"), AGAIN
+
+
+def test_the_models_card_shows_the_figures_of_the_results_file(published):
+    page, _ = published
+    card = (ROOT / "logmeta" / "pretrained" / "README.md").read_text(encoding="utf-8")
+    assert "## Figures" in card
+    assert with_figures(card, page) == card, AGAIN
 
 
 def test_the_plots_are_what_the_results_files_say(published):

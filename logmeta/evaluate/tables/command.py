@@ -58,11 +58,16 @@ def report(
     plots: Annotated[Path | None, typer.Option(help="Folder for the plots (SVG).")] = None,
     throughput: Annotated[Path | None, typer.Option(help="Results of tests/bench/throughput.py, to add.")] = None,
     memory: Annotated[Path | None, typer.Option(help="Results of tests/bench/memory.py, to add.")] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="A base model's README.md: its figures are replaced by these.")
+    ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Every table in the Markdown too, not only in the HTML.")
     ] = False,
 ) -> None:
     """Write the tables and plots of a results file as Markdown and as an HTML page."""
+    from logmeta.evaluate.tables.card import with_figures
+
     sources = Sources(results, throughput, memory, out, plots, full)
     page, drawings = built(sources)
     drawn = svgs(drawings) if html or plots else {}
@@ -74,6 +79,8 @@ def report(
     if plots:
         for name, svg in drawn.items():
             write(plots / f"{name}.svg", svg)
+    if card:
+        write(card, with_figures(card.read_text(encoding="utf-8"), page))
     if html:
         _write_html(html, page, drawn)
 
