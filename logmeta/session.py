@@ -73,6 +73,12 @@ class ScoringSession:
         known = {id(part): part for part in (*frozen, self._model)} | {id(context): context.copy()}
         return deepcopy(self, known)
 
+    def recalibrate(self, detector: Detector) -> None:
+        """Go on with a refreshed version of the detector: another calibration, the same of everything else."""
+        self.detector = detector
+        self._threshold = -float(np.log(detector.level.level))
+        self._provisional, self._model = detector.provisional, detector.model
+
     @property
     def evicted_streams(self) -> int:
         """Streams forgotten because too many were open."""

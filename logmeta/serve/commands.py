@@ -20,11 +20,14 @@ def serve(
     ] = None,
     auto_onboard: Annotated[bool, typer.Option(help="Let unknown sources onboard from their first lines.")] = True,
     learn_lines: Annotated[int, typer.Option(help="How many first lines make a detector.", min=20)] = 200,
+    refresh: Annotated[
+        bool, typer.Option(help="Calibrate sources anew, as a version of their own, on their quiet lines.")
+    ] = True,
     base: Annotated[Path | None, typer.Option(help="Another base model than the shipped one.")] = None,
 ) -> None:
     """Score documents over HTTP: POST /v1/score."""
     from logmeta.serve.run import run  # keeps `logmeta --help` fast
-    from logmeta.serve.settings import ServeSettings
+    from logmeta.serve.settings import REFRESH_LINES, ServeSettings
 
     settings = ServeSettings(
         detectors=_made(detectors),
@@ -33,6 +36,7 @@ def serve(
         token=read_secret(token_file, SCORER_TOKEN_ENV),
         auto_onboard=auto_onboard,
         learn_lines=learn_lines,
+        refresh_lines=REFRESH_LINES if refresh else 0,
         base=base,
     )
     run(settings)

@@ -22,6 +22,7 @@ class Metrics:
         self.skipped = self._counter("skipped", "Documents without a verdict.", "reason")
         self.alarms = self._counter("alarms", "Alarms raised.", "source")
         self.onboardings = self._counter("onboardings", "Detectors made, by outcome.", "outcome")
+        self.refreshes = self._counter("refreshes", "Calibrations renewed from quiet lines, or refused.", "outcome")
         self.evictions = self._counter("evictions", "Things dropped because a bound was reached.", "kind")
         self.rejected = self._counter("rejected_requests", "Requests refused as a whole.", "reason")
         self.flags = self._counter("flags", "Documents taken with something wrong in them.", "flag")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+REFRESH_LINES: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class ServeSettings:
     learn_bytes: int = 4 * 2**20
     learn_retry_s: float = 300.0
     late_after_s: float = 60.0
+    refresh_lines: int = REFRESH_LINES
     max_learning: int = 100
     max_sessions: int = 200
     max_late_streams: int = 50_000

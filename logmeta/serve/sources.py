@@ -7,13 +7,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from logmeta.elastic.ecs import verdict
 from logmeta.errors import ArtifactError
 from logmeta.records import AlarmBudget
+from logmeta.refresh import QuietPool, refreshed
 from logmeta.registry import Registry
 from logmeta.serve.batching import Lane
 from logmeta.serve.documents import Document, Result, skipped_item
@@ -50,6 +51,8 @@ class OpenSource:
     session: ScoringSession
     lines: int = 0
     alarms: int = 0
+    quiet: QuietPool = field(default_factory=QuietPool)
+    refresh_at: int = 0
 
     @property
     def alarms_per_day(self) -> float:
@@ -93,7 +96,10 @@ class Sources:
             opened = self._opened(source, version)
         except ArtifactError as error:
             return self._unusable(source, version, documents, error)
-        return self._verdicts(opened, documents, explain)
+        results = self._verdicts(opened, documents, explain)
+        if pin is None and self._settings.refresh_lines and opened.quiet.fresh >= opened.refresh_at:
+            self._refresh(opened, version)
+        return results
 
     def onboard(self, request: OnboardRequest) -> Future[Result]:
         """Make and publish a detector in the onboarding thread. Raises QueueFullError when too many wait."""
@@ -128,7 +134,8 @@ class Sources:
         opened = self._open.get((source, version))
         if opened is None:
             detector = self.registry.load(source, version, base=self.base)
-            opened = self._open[source, version] = OpenSource(detector, detector.session())
+            opened = OpenSource(detector, detector.session(), refresh_at=self._settings.refresh_lines)
+            self._open[source, version] = opened
         self._open.move_to_end((source, version))
         while len(self._open) > self._settings.max_sessions:
             self._open.popitem(last=False)
@@ -149,6 +156,7 @@ class Sources:
         lines = opened.session.score(records, explain=explain)
         opened.lines += len(documents)
         opened.alarms += sum(line.alarm for line in lines)
+        opened.quiet.see(lines)
         asked = opened.detector.budget.per_day
         self._metrics.alarm_rate(opened.detector.source, asked=asked, achieved=opened.alarms_per_day)
         took_ms = 1000 * (time.perf_counter() - start) / max(1, len(documents))
@@ -156,6 +164,22 @@ class Sources:
             verdict(line, took_ms=took_ms, status="late" if self._is_late(document) else "scored")
             for document, line in zip(documents, lines, strict=True)
         ]
+
+    def _refresh(self, opened: OpenSource, version: str) -> None:
+        """Publish the detector calibrated on its source's quiet lines, each time there are twice as many of them."""
+        opened.refresh_at = 2 * opened.quiet.fresh
+        found = refreshed(opened.detector, opened.quiet)
+        self._metrics.refreshes.labels("refused" if found is None else "published").inc()
+        if found is None:
+            return
+        try:
+            new = self.registry.publish(found)
+        except ArtifactError as error:
+            logger.error("source %r cannot be refreshed: %s", found.source, error)
+            return
+        opened.detector = replace(found, version=new)
+        opened.session.recalibrate(opened.detector)
+        self._open[found.source, new] = self._open.pop((found.source, version))
 
     def _is_late(self, document: Document) -> bool:
         """Whether a line came long after a later line of its stream; such lines are scored, and told apart."""

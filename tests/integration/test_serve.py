@@ -180,6 +180,19 @@ def test_what_was_answered_is_counted(api):
     assert f'logmeta_alarms_per_day{{of="achieved",source="{source}"}} 0.0' in metrics
 
 
+def test_a_source_is_calibrated_anew_on_its_quiet_lines_as_a_version_of_its_own(api):
+    source = onboarded(api, "refreshed")
+    messages = lines("normal", 2_000) + lines("normal", 1_000)
+    versions = [r["model"]["version"] for r in score(api, documents_of(source, messages)) if r["status"] == "scored"]
+    [later] = score(api, documents_of(source, messages[:1]))
+    assert set(versions) == {"1"}
+    assert later["model"]["version"] == "2"
+    entry = api.get(f"/v1/detectors/{source}").json()
+    assert (entry["current"], entry["versions"]) == ("2", ["1", "2"])
+    assert entry["summary"]["calibration_lines"] >= 1_000
+    assert 'logmeta_refreshes_total{outcome="published"}' in api.get("/metrics").text
+
+
 def test_alarms_are_held_against_the_budget_in_the_metrics_and_in_the_list(api):
     source = onboarded(api, "over-budget")
     killed = "2026-11-22 17:00:01.000 UTC [1] LOG:  server process (PID 2) was terminated by signal 9: Killed"

@@ -1,0 +1,65 @@
+"""Rolling, guarded refresh: later quiet lines take the support's place in the calibration of a detector.
+
+Two hundred lines calibrate roughly; thousands of later ones do it better, and a source changes. Nothing but the
+calibration is touched: a refreshed detector is a version of its own, which can be rolled back. Lines of an alarm, or
+near one, take no part, and the guard refuses a pool that is nothing like what calibrated before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from logmeta.calibrate import Calibration, achieved_shares, p_values
+from logmeta.records import ScoredLine
+
+if TYPE_CHECKING:
+    from logmeta.detector import Detector
+
+KEPT: Final = 5_000
+FEWEST: Final = 1_000
+NEAR: Final = 50
+_ASKED: Final = 0.1
+_MOST_BEYOND: Final = 0.3  # of the pool, where a tenth was asked: more is a change that a person should see
+
+
+@dataclass(slots=True)
+class QuietPool:
+    """Raw scores of a source's latest lines that neither alarm nor lie within NEAR lines of one that does; bounded."""
+
+    scores: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    fresh: int = 0
+    _waiting: deque[float] = field(default_factory=deque)
+    _loud: int = 0
+
+    def see(self, lines: Iterable[ScoredLine]) -> None:
+        """Scored lines in order of arrival; continuations are part of their record."""
+        for line in lines:
+            if line.alarm_id is not None:
+                self._waiting.clear()
+                self._loud = NEAR
+            elif self._loud:
+                self._loud -= 1
+            elif line.line_no == line.record_line_no:
+                self._wait(line.raw_score)
+
+    def _wait(self, score: float) -> None:
+        self._waiting.append(score)
+        if len(self._waiting) > NEAR:
+            self.scores.append(self._waiting.popleft())
+            self.fresh += 1
+
+
+def refreshed(detector: Detector, pool: QuietPool) -> Detector | None:
+    """The detector calibrated on the pool, or None where the pool is too small or the guard refuses it."""
+    scores = np.array(pool.scores, dtype=np.float64)
+    if len(scores) < max(FEWEST, len(detector.calibration.scores)):
+        return None
+    if np.mean(p_values(scores, detector.calibration.scores) <= _ASKED) > _MOST_BEYOND:
+        return None
+    calibration = Calibration.fit(scores, usual_tail=detector.base.usual_tail)
+    return replace(detector, calibration=calibration, achieved=achieved_shares(scores))
