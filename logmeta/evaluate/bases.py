@@ -39,11 +39,21 @@ VARIANTS: Final = (MAIN, *SAME_EPISODES, *OWN_EPISODES)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training: a fold's base models that share their episodes."""
+    """One training: a fold's base model, and its `others` that share its episodes."""
 
-    folder: Path
+    work: Path
+    fold: int
     variant: str
     asked: Training
+    others: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return base_folder(self.work, self.fold, self.variant)
+
+    def beside(self) -> dict[Path, TrainOptions]:
+        """Folders of the others, and how each is trained."""
+        return {base_folder(self.work, self.fold, name): SAME_EPISODES[name] for name in self.others}
 
 
 def folds(systems: Sequence[str]) -> list[tuple[str, ...]]:
@@ -66,9 +76,9 @@ def train_bases(
     Raises:
         InputError: a folder holds a base model of another seed, data or hold-out.
     """
-    wanted = (MAIN, *OWN_EPISODES) if ablations else (MAIN,)
+    wanted, same = ((MAIN, *OWN_EPISODES), tuple(SAME_EPISODES)) if ablations else ((MAIN,), ())
     jobs = [
-        Job(base_folder(work, i, variant), variant, Training(data, seed, fold, quick))
+        Job(work, i, variant, Training(data, seed, fold, quick), same if variant == MAIN else ())
         for i, fold in enumerate(folds(systems))
         for variant in wanted
     ]
@@ -79,15 +89,17 @@ def train_bases(
 
 
 def _is_there(job: Job) -> bool:
-    done = job.folder / "training.json"
-    if not done.exists():
+    there = [_was_trained(folder, job.asked) for folder in (job.folder, *job.beside())]
+    return all(there)
+
+
+def _was_trained(folder: Path, asked: Training) -> bool:
+    if not (folder / "training.json").exists():
         return False
-    record = read_record(job.folder)
-    asked = {"seed": job.asked.seed, "hold_out": list(job.asked.hold_out), "quick": job.asked.quick}
-    if any(record.get(key) != value for key, value in asked.items()):
-        raise InputError(
-            f"{job.folder} holds a base model trained otherwise than {asked}; remove it or use another --work"
-        )
+    record = read_record(folder)
+    wanted = {"seed": asked.seed, "hold_out": list(asked.hold_out), "quick": asked.quick}
+    if any(record.get(key) != value for key, value in wanted.items()):
+        raise InputError(f"{folder} holds a base model not trained as {wanted}; remove it or use another --work")
     return True
 
 
@@ -115,9 +127,7 @@ def _train(job: Job) -> None:
     if job.variant == "random-encoder":
         forget(beside / "encoder", job.asked.seed)
     options = OWN_EPISODES.get(job.variant, TrainOptions())
-    others = SAME_EPISODES if job.variant == MAIN else {}
-    variants = {job.folder.with_name(job.folder.name.replace(MAIN, name)): o for name, o in others.items()}
-    train(beside, job.asked, options=options, variants=variants)
+    train(beside, job.asked, options=options, variants=job.beside())
     shutil.rmtree(job.folder, ignore_errors=True)
     beside.rename(job.folder)
 

@@ -153,14 +153,16 @@ class KnownAnomalies:
 
 
 def known_anomalies(encoders: Encoders, support: Support, anomalies: Sequence[str]) -> KnownAnomalies:
-    """Read lines known to be anomalous; empty ones are left out."""
+    """Read lines known to be anomalous; empty ones are left out, and all where the support is a line or two."""
+    none = np.zeros((0, support.x.shape[1]), dtype=np.float32)
+    if not (anomalies and support.checkpoints):
+        return KnownAnomalies((), none)
     stop = max(support.checkpoints)
     parser = support.memory.parser()
     before, _ = support.same_stream(stop)
     when = support.events[stop - 1].seconds if stop else float("nan")
     parsed = [parser.event(text, 1)._replace(seconds=when, is_head=True) for text in anomalies if text]
     found = [_read_corrupted(encoders, support, parser, stop, before, [event]) for event in parsed]
-    none = np.zeros((0, support.x.shape[1]), dtype=np.float32)
     return KnownAnomalies(tuple(event.shape.template for event in parsed), np.concatenate([none, *found]))
 
 

@@ -15,13 +15,14 @@ from logmeta.datasets.labelled import DataCard, LabelledLine, LabelledSet
 from logmeta.datasets.training import public_families
 from logmeta.errors import CalibrationError, InputError, UsageError
 from logmeta.evaluate.ablations import ABLATIONS, Lesson, prototypes, ridge, shipped, untrained_sum
-from logmeta.evaluate.bases import MAIN, brought, folds
+from logmeta.evaluate.bases import MAIN, Job, _is_there, brought, folds
 from logmeta.evaluate.cell import Cell, Shown
 from logmeta.evaluate.journal import Journal, rows
 from logmeta.evaluate.ours import line_verdicts, read, window_verdicts
 from logmeta.evaluate.plan import SHOTS, Choice, Shape, tasks
 from logmeta.evaluate.results import OURS, Condition, Results
 from logmeta.evaluate.run import _outcomes_of
+from logmeta.meta.options import Training
 from logmeta.meta.outer import initial_params
 from logmeta.meta.scorer import base_weights
 from logmeta.meta.support import known_anomalies, prepare
@@ -97,6 +98,26 @@ def test_folds_hold_every_system_out_once():
     ours = [[name for name in fold if name.startswith("s") and name[1:].isdigit()] for fold in held]
     assert [len(fold) for fold in ours] == [4, 4, 4]
     assert sorted(name for fold in ours for name in fold) == [f"s{i:02d}" for i in range(12)]
+
+
+def test_a_training_is_done_when_every_base_model_of_it_is_there(tmp_path):
+    job = Job(tmp_path, 0, MAIN, Training((tmp_path,), 7, ("a",), quick=True), ("maml",))
+    assert [folder.name for folder in job.beside()] == ["fold0-maml"]
+    record = orjson.dumps({"seed": 7, "hold_out": ["a"], "quick": True})
+    for folder, done in ((job.folder, False), (tmp_path / "fold0-maml", True)):
+        folder.mkdir()
+        assert not _is_there(job)
+        (folder / "training.json").write_bytes(record)
+        assert _is_there(job) == done
+    (job.folder / "training.json").write_bytes(record.replace(b"7", b"8"))
+    with pytest.raises(InputError, match="not trained as"):
+        _is_there(job)
+
+
+def test_a_support_of_one_line_has_no_known_anomalies(base):
+    support = prepare(base.base.encoders, [LogRecord(1, "one line")])
+    known = known_anomalies(base.base.encoders, support, ["an anomaly"])
+    assert (known.templates, known.x.shape) == ((), (0, support.x.shape[1]))
 
 
 def test_a_family_of_public_sets_is_held_out_together():
