@@ -9,6 +9,8 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -30,7 +32,8 @@ final class StubScorer implements AutoCloseable {
     final List<String> upgrades = new CopyOnWriteArrayList<>();
     final AtomicInteger mostAtOnce = new AtomicInteger();
     volatile Behaviour behaviour = StubScorer::score;
-    private final AtomicInteger atOnce = new AtomicInteger();
+    /** Requests that came and whose answer has not begun: a client may send its next one before the handler returns. */
+    private final Set<HttpExchange> unanswered = ConcurrentHashMap.newKeySet();
     private final ExecutorService threads = Executors.newCachedThreadPool();
     private final HttpServer server;
 
@@ -51,7 +54,8 @@ final class StubScorer implements AutoCloseable {
 
     @SuppressWarnings("unchecked")
     private void handle(HttpExchange exchange) throws IOException {
-        mostAtOnce.accumulateAndGet(atOnce.incrementAndGet(), Math::max);
+        unanswered.add(exchange);
+        mostAtOnce.accumulateAndGet(unanswered.size(), Math::max);
         try (exchange; XContentParser json = XContentType.JSON.xContent()
             .createParser(XContentParserConfiguration.EMPTY, exchange.getRequestBody().readAllBytes())) {
             List<Map<String, Object>> documents = (List<Map<String, Object>>) json.map().get("documents");
@@ -62,7 +66,7 @@ final class StubScorer implements AutoCloseable {
         } catch (Exception e) {
             throw new IOException(e);
         } finally {
-            atOnce.decrementAndGet();
+            unanswered.remove(exchange);
         }
     }
 
@@ -70,6 +74,7 @@ final class StubScorer implements AutoCloseable {
         String results = documents.stream()
             .map(document -> "{\"status\":\"scored\",\"score\":0.5,\"template\":{\"text\":\"" + document.get("message") + "\"}}")
             .collect(Collectors.joining(","));
+        unanswered.remove(exchange);
         reply(exchange, 200, "{\"results\":[" + results + "]}");
     }
 
