@@ -100,14 +100,12 @@ def score(
     if per == "window":
         for windows in windows_of_path(found, lines, follow_file=follow):
             report.write_windows(windows)
-        raise typer.Exit(1 if fail_on_alarm and report.alarms else 0)
-    if per == "incident":
+    elif per == "incident":
         for updates in incidents_of_path(found, lines, follow_file=follow):
             report.write_incidents(updates)
-        report.finish()
-        raise typer.Exit(1 if fail_on_alarm and report.alarms else 0)
-    for batch in score_path(found, lines, explain="all" if explain else "alarms", follow_file=follow):
-        report.write(batch)
+    else:
+        for batch in score_path(found, lines, explain="all" if explain else "alarms", follow_file=follow):
+            report.write(batch)
     report.finish()
     raise typer.Exit(1 if fail_on_alarm and report.alarms else 0)
 

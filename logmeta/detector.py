@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from logmeta.alarms import LINES_PER_ALARM
-from logmeta.calibrate import AlarmLevel, Calibration
+from logmeta.calibrate import ASKED_SHARES, AlarmLevel, Calibration
 from logmeta.closing import WindowScorer
 from logmeta.config import BASE_MODEL
 from logmeta.errors import ScoreError, UsageError
@@ -195,11 +195,11 @@ class Detector:
         broken = [RAISE if signatures_of(template) & self.signatures else 0.0 for template in templates]
         return {SIGNATURE: np.array(broken, dtype=np.float32), KNOWN: self._likeness(templates)}
 
-    def words_add(self, templates: Sequence[str]) -> FloatArray:
-        """The sum of `added` over its kinds, shape (n,): what scoring adds to the raw scores of features."""
+    def line_scores(self, x: FloatArray, templates: Sequence[str]) -> FloatArray:
+        """Raw scores of lines, shape (n,): those of their features (n, WIDTH), and what their words add."""
         different = list(dict.fromkeys(templates))
         more = dict(zip(different, np.sum(list(self.added(different).values()), axis=0).tolist(), strict=True))
-        return np.array([more[template] for template in templates], dtype=np.float32)
+        return self.raw_scores(x) + np.array([more[template] for template in templates], dtype=np.float32)
 
     def _likeness(self, templates: Sequence[str]) -> FloatArray:
         if not (self.known_anomalies and templates):
@@ -278,12 +278,12 @@ class Detector:
                 f"all support lines are from {self.span_s:.0f} s: rates, routines and p-values may not hold at other "
                 f"times; onboard from lines spread over a day"
             )
-        for asked, share in list(self.achieved.items())[:1]:
-            if share > _FAR_BEYOND * asked:
-                yield (
-                    f"p-values do not hold over the support itself: of its later lines {share:.0%} lie where "
-                    f"{asked:.0%} were asked; onboard from lines spread over a day"
-                )
+        asked = ASKED_SHARES[0]
+        if (share := self.achieved.get(asked, 0.0)) > _FAR_BEYOND * asked:
+            yield (
+                f"p-values do not hold over the support itself: of its later lines {share:.0%} lie where "
+                f"{asked:.0%} were asked; onboard from lines spread over a day"
+            )
         if not self.trusted:
             yield (
                 "adapting to the support made corrupted lines harder to tell from it; "

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from logmeta.records import IncidentUpdate, ScoredLine
-
-State: TypeAlias = Literal["start", "growth", "end"]
 
 QUIET_LINES: Final = 200
 QUIET_SECONDS: Final = 60.0

@@ -49,9 +49,7 @@ def onboard(base: BaseModel, records: Sequence[LogRecord], anomalies: Sequence[s
         raise InputError(_too_few(len(support.events), asked.source, "records"))
     known = known_anomalies(base.encoders, support, anomalies)
     params, trusted = adapted(base, support, wrong_lines(base, support, known, seed=asked.seed))
-    detector = calibrated(base, support, params, asked, trusted=trusted, usual_tail=base.usual_tail)
-    detector.known_anomalies = overlooked(detector, support, known)
-    return detector
+    return calibrated(base, support, known, params, asked, trusted=trusted, usual_tail=base.usual_tail)
 
 
 def _too_few(found: int, source: str, what: str) -> str:
@@ -86,7 +84,14 @@ def adapted(base: BaseModel, support: Support, wrong: FloatArray) -> tuple[Param
 
 
 def calibrated(
-    base: BaseModel, support: Support, params: Params, asked: Asked, *, trusted: bool, usual_tail: FloatArray | None
+    base: BaseModel,
+    support: Support,
+    known: KnownAnomalies,
+    params: Params,
+    asked: Asked,
+    *,
+    trusted: bool,
+    usual_tail: FloatArray | None,
 ) -> Detector:
     """The detector, calibrated on the part of the support that adaptation did not use (see `Calibration.fit`)."""
     unfitted = Calibration.fit(np.zeros(1))
@@ -107,13 +112,13 @@ def calibrated(
         signatures=unusual_signatures(support.memory.templates),
     )
     _calibrate(detector, support, usual_tail)
+    detector.known_anomalies = _overlooked(detector, known)
     return detector
 
 
-def overlooked(detector: Detector, support: Support, known: KnownAnomalies) -> tuple[str, ...]:
+def _overlooked(detector: Detector, known: KnownAnomalies) -> tuple[str, ...]:
     """Templates of the known anomalies that look ordinary to the detector: lines like those need help to stand out."""
-    _, held_out = support.split()
-    usual = np.quantile(detector.raw_scores(support.x[held_out]), _ORDINARY)
+    usual = np.quantile(detector.calibration.scores, _ORDINARY)
     low = detector.raw_scores(known.x) < usual
     return tuple(dict.fromkeys(itertools.compress(known.templates, low)))[:_MOST_KNOWN]
 

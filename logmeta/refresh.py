@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from logmeta.calibrate import Calibration, achieved_shares, p_values
+from logmeta.calibrate import Calibration, achieved_shares
 from logmeta.records import ScoredLine
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def refreshed(detector: Detector, pool: QuietPool) -> Detector | None:
     scores = np.array(pool.scores, dtype=np.float64)
     if len(scores) < max(FEWEST, len(detector.calibration.scores)):
         return None
-    if np.mean(p_values(scores, detector.calibration.scores) <= _ASKED) > _MOST_BEYOND:
+    if np.mean(detector.calibration.p_values(scores) <= _ASKED) > _MOST_BEYOND:
         return None
     calibration = Calibration.fit(scores, usual_tail=detector.base.usual_tail)
     return replace(detector, calibration=calibration, achieved=achieved_shares(scores))

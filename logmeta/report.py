@@ -33,8 +33,7 @@ class Report:
             self._told += [line for line in lines if line.alarm]
             return
         render = self._ecs if self._form == "ecs" else ScoredLine.to_dict
-        self._out.write(b"".join(orjson.dumps(render(line), option=orjson.OPT_APPEND_NEWLINE) for line in lines))
-        self._out.flush()
+        self._put(map(render, lines))
 
     def write_windows(self, windows: Iterable[ScoredWindow]) -> None:
         """Write whole windows, one JSON object each.
@@ -46,8 +45,7 @@ class Report:
             raise UsageError(f"whole windows are written as jsonl, --format {self._form} was asked for")
         told = list(windows)
         self.alarms += sum(window.alarm for window in told)
-        self._out.write(b"".join(orjson.dumps(w.to_dict(), option=orjson.OPT_APPEND_NEWLINE) for w in told))
-        self._out.flush()
+        self._put(window.to_dict() for window in told)
 
     def write_incidents(self, updates: Iterable[IncidentUpdate]) -> None:
         """Write incidents as they start, grow and end, one JSON object each, or at the end as a table.
@@ -62,7 +60,10 @@ class Report:
         if self._form == "table":
             self._incidents += [update for update in told if update.state == "end"]
             return
-        self._out.write(b"".join(orjson.dumps(u.to_dict(), option=orjson.OPT_APPEND_NEWLINE) for u in told))
+        self._put(update.to_dict() for update in told)
+
+    def _put(self, rows: Iterable[dict[str, JsonValue]]) -> None:
+        self._out.write(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
         self._out.flush()
 
     def _ecs(self, line: ScoredLine) -> dict[str, JsonValue]:

@@ -11,6 +11,7 @@ from rich.progress import Progress, TextColumn
 
 from logmeta.detector import Detector, in_streams
 from logmeta.records import IncidentUpdate, LogRecord, ScoredLine, ScoredWindow
+from logmeta.session import ScoringSession
 from logmeta.sources import LineReader, follow, read_records
 
 
@@ -18,16 +19,13 @@ def score_path(
     detector: Detector, path: str, *, explain: str = "alarms", follow_file: bool = False
 ) -> Iterator[list[ScoredLine]]:
     """Scored batches of a file or of standard input (`-`), in input order; memory stays constant."""
-    session = detector.session()
-    for batch in _batches(path, follow_file=follow_file):
-        yield session.score(in_streams(batch, detector.stream_regex), explain=explain)
+    yield from _scored(detector.session(), path, explain=explain, follow_file=follow_file)
 
 
 def windows_of_path(detector: Detector, path: str, *, follow_file: bool = False) -> Iterator[list[ScoredWindow]]:
     """Whole windows of a file or of standard input (`-`), as they close."""
     session = detector.session()
-    for batch in _batches(path, follow_file=follow_file):
-        session.score(in_streams(batch, detector.stream_regex), explain="none")
+    for _ in _scored(session, path, explain="none", follow_file=follow_file):
         yield session.closed_windows()
     yield session.finish()
 
@@ -35,11 +33,15 @@ def windows_of_path(detector: Detector, path: str, *, follow_file: bool = False)
 def incidents_of_path(detector: Detector, path: str, *, follow_file: bool = False) -> Iterator[list[IncidentUpdate]]:
     """Incidents of a file or of standard input (`-`), as they start, grow and end."""
     session = detector.session()
-    for batch in _batches(path, follow_file=follow_file):
-        session.score(in_streams(batch, detector.stream_regex))
+    for _ in _scored(session, path, explain="alarms", follow_file=follow_file):
         yield session.incident_updates()
     session.finish()
     yield session.incident_updates()
+
+
+def _scored(session: ScoringSession, path: str, *, explain: str, follow_file: bool) -> Iterator[list[ScoredLine]]:
+    for batch in _batches(path, follow_file=follow_file):
+        yield session.score(in_streams(batch, session.detector.stream_regex), explain=explain)
 
 
 def _batches(path: str, *, follow_file: bool) -> Iterator[list[LogRecord]]:

@@ -56,13 +56,11 @@ class ScoringSession:
     """Scores batches of one source's lines in arrival order. Bounded: streams beyond the limit are forgotten."""
 
     def __init__(self, detector: Detector) -> None:
-        self.detector = detector
         self._reader = detector.reader()
         self._known = len(self._reader.parser.templates)
         self._streams: dict[str | None, _Stream] = {}
-        self._threshold = -float(np.log(detector.level.level))
         self._incidents = IncidentTracker()
-        self._provisional, self._model = detector.provisional, detector.model
+        self.recalibrate(detector)
         self._windows = None if detector.window_scorer is None else OpenWindows(detector.window_scorer)
 
     def copy(self) -> ScoringSession:
@@ -159,7 +157,8 @@ class ScoringSession:
         detector = self.detector
         if not len(x):
             return []
-        raw = self._raw(events, x, head_of)
+        templates = [event.shape.template for event, head in zip(events, head_of, strict=True) if head >= 0]
+        raw = detector.line_scores(x, templates)
         window = np.zeros_like(raw)
         members: dict[str | None, list[int]] = {}
         for i, head in enumerate(head_of):
@@ -175,11 +174,6 @@ class ScoringSession:
         p, window_p = detector.calibration.p_values(raw), detector.window_calibration.p_values(window)
         columns = (raw, scores, p, window, window_p, surprise)
         return [_Verdict(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
-
-    def _raw(self, events: Sequence[ParsedEvent], x: FloatArray, head_of: Sequence[int]) -> FloatArray:
-        raw = self.detector.raw_scores(x)
-        templates = [event.shape.template for event, head in zip(events, head_of, strict=True) if head >= 0]
-        return raw + self.detector.words_add(templates)
 
     def _explained(
         self,

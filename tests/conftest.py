@@ -36,6 +36,12 @@ def test_log() -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def killed() -> str:
+    """A line of the PostgreSQL log that only a broken program says."""
+    return "2026-11-22 17:00:06.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
+
+
+@pytest.fixture(scope="session")
 def base():
     """The shipped base model."""
     from logmeta import MetaModel

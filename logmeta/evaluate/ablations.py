@@ -20,7 +20,7 @@ from logmeta.meta.features import COLUMNS, WIDTH, places_of
 from logmeta.meta.outer import NETS, arrays, initial_params
 from logmeta.meta.scorer import HIDDEN, Params, base_weights, together
 from logmeta.meta.support import KnownAnomalies, Support
-from logmeta.onboarding import Asked, adapted, calibrated, overlooked
+from logmeta.onboarding import Asked, adapted, calibrated
 from logmeta.window import BoolArray, FloatArray
 
 _RIDGE: Final = 30.0
@@ -48,9 +48,8 @@ class Lesson:
         return self._calibrated(together([net]), True, None)
 
     def _calibrated(self, params: Params, trusted: bool, usual: FloatArray | None) -> Detector:
-        detector = calibrated(self.base, self.support, params, self.asked, trusted=trusted, usual_tail=usual)
-        detector.known_anomalies = overlooked(detector, self.support, self.known)
-        return detector
+        given = (self.base, self.support, self.known)
+        return calibrated(*given, params, self.asked, trusted=trusted, usual_tail=usual)
 
 
 def shipped(lesson: Lesson) -> Detector:

@@ -109,7 +109,8 @@ class Shown:
         support = prepare(base.encoders, self.support)
         prepare_s = time.process_time() - started
         asked = Asked("any", AlarmBudget(), None, Window(), 0)
-        detector = calibrated(base, support, base.params, asked, trusted=True, usual_tail=None)
+        unknown = known_anomalies(base.encoders, support, ())
+        detector = calibrated(base, support, unknown, base.params, asked, trusted=True, usual_tail=None)
         test = read(detector, self.test)
         control = read(detector, self.control) if self.control else None
         return Sight(base.encoders, support, test, control, prepare_s, time.process_time() - started - prepare_s)

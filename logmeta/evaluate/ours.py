@@ -84,7 +84,7 @@ def window_verdicts(detector: Detector, reading: Reading) -> tuple[list[str | No
 
 def _raw(detector: Detector, reading: Reading) -> FloatArray:
     templates = [event.shape.template for event in reading.events if event.is_head]
-    return detector.raw_scores(reading.x) + detector.words_add(templates)
+    return detector.line_scores(reading.x, templates)
 
 
 def _line(reading: Reading, i: int, raw: FloatArray) -> tuple[str | None, Line]:

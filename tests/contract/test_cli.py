@@ -12,10 +12,9 @@ from process import QUICK, failed, logmeta
 
 
 @pytest.fixture(scope="module")
-def incident(tmp_path_factory, test_log):
+def incident(tmp_path_factory, test_log, killed):
     """A file in which an incident begins."""
     path = tmp_path_factory.mktemp("logs") / "incident.log"
-    killed = "2026-11-22 17:00:06.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
     path.write_text("\n".join([*test_log[900:1299], killed]) + "\n")
     return path
 

@@ -227,17 +227,15 @@ def test_what_resembles_a_known_anomaly_scores_higher_and_nothing_scores_lower(d
     assert told(again.score(lines)) == told(labelled.score(lines))
 
 
-def test_a_single_line_that_only_a_broken_program_says_alarms_at_once(detector, ordinary):
-    killed = "2026-11-22 17:00:01.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
+def test_a_single_line_that_only_a_broken_program_says_alarms_at_once(detector, ordinary, killed):
     lines = list(detector.score([*ordinary[:50], killed, *ordinary[50:60]]))
     assert [line.line_no for line in lines if line.alarm] == [51]
     assert lines[50].reasons[0].kind == "failure_signature"
     assert "terminated by signal" in lines[50].reasons[0].text
 
 
-def test_a_source_whose_ordinary_lines_say_it_is_not_alarmed_by_it(base, ordinary):
-    often = "2026-11-22 17:00:01.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
-    lines = [x for line in ordinary for x in (line, often)]
+def test_a_source_whose_ordinary_lines_say_it_is_not_alarmed_by_it(base, ordinary, killed):
+    lines = [x for line in ordinary for x in (line, killed)]
     known = base.onboard(lines, source="postgresql")
     assert "killed" not in known.signatures
     assert not any(line.alarm for line in known.score(lines[:60]) if "signal 9" in line.message)

@@ -26,9 +26,8 @@ ODD = b"".join(
 
 
 @pytest.fixture(scope="module")
-def lines(detector_folder, test_log):
+def lines(detector_folder, test_log, killed):
     """What the command writes for an incident and a few damaged lines, read from a pipe with reasons for all."""
-    killed = "2026-11-22 17:00:06.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
     data = "\n".join([*test_log[1000:1249], killed]).encode() + b"\n" + ODD
     done = logmeta("score", "-", "--detector", detector_folder, "--explain", stdin=data)
     assert done.returncode == 0, done.stderr.decode()

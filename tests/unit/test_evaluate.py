@@ -34,9 +34,8 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 
 @pytest.fixture(scope="module")
-def records(test_log) -> list[LogRecord]:
-    crash = "2026-11-22 17:01:40.639 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
-    return [LogRecord(i + 1, text) for i, text in enumerate([*test_log[900:1400], crash])]
+def records(test_log, killed) -> list[LogRecord]:
+    return [LogRecord(i + 1, text) for i, text in enumerate([*test_log[900:1400], killed])]
 
 
 def test_our_line_figures_are_those_of_the_product(detector, records):

@@ -66,8 +66,6 @@ def report(
     ] = False,
 ) -> None:
     """Write the tables and plots of a results file as Markdown and as an HTML page."""
-    from logmeta.evaluate.tables.card import with_figures
-
     sources = Sources(results, throughput, memory, out, plots, full)
     page, drawings = built(sources)
     drawn = svgs(drawings) if html or plots else {}
@@ -80,6 +78,8 @@ def report(
         for name, svg in drawn.items():
             write(plots / f"{name}.svg", svg)
     if card:
+        from logmeta.evaluate.tables.card import with_figures
+
         write(card, with_figures(card.read_text(encoding="utf-8"), page))
     if html:
         _write_html(html, page, drawn)
