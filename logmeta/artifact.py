@@ -22,6 +22,7 @@ import orjson
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from logmeta.across import Across, Followed, Share
 from logmeta.calibrate import Calibration
 from logmeta.detector import Detector, MetaModel
 from logmeta.encode.sequence import Candidates
@@ -35,11 +36,13 @@ from logmeta.records import AlarmBudget
 from logmeta.window import Context, Slot, Tally
 from logmeta.windows import Window
 
-FORMAT: Final = 3  # 1: no whole windows (`window`, `pairs`, window.* arrays); 2: no precedents (precedent.* arrays)
+FORMAT: Final = 4  # 1: no whole windows (`window`, `pairs`, window.* arrays); 2: no precedents (precedent.* arrays);
+# 3: nothing of streams together (`across`)
 MANIFEST: Final = "manifest.json"
 FILES: Final = ("weights.safetensors", "templates.json", "calibration.safetensors", "README.md")
 _LARGEST: Final = 512 * 2**20
-_TABLES: Final = ("tallies", "pairs", "followers", "words", "slots", "bank", "facts", "banked")
+_ACROSS_TABLES: Final = ("shares", "pairs", "followed")
+_TABLES: Final = ("tallies", "pairs", "followers", "words", "slots", "bank", "facts", "banked", "across")
 
 
 def save_detector(detector: Detector, folder: Path) -> None:
@@ -123,11 +126,23 @@ def _context_data(context: Context) -> dict[str, object]:
         "followers": list(context.followers.items()),
         "words": list(context.words.items()),
         "slots": [[t, s, x.n, x.mean, x.dev, x.new, list(x.values)] for (t, s), x in context.slots.items()],
+        "across": _across_data(context.across),
     }
 
 
-def _row(tally: Tally) -> list[float]:
-    return [_no_nan(value) for value in asdict(tally).values()]
+def _across_data(across: Across) -> dict[str, object]:
+    """Streams are kept as fingerprints of their names."""
+    plain = {f.name: getattr(across, f.name) for f in fields(across) if f.name not in _ACROSS_TABLES}
+    return {
+        "plain": {k: _no_nan(v) for k, v in plain.items()},
+        "shares": [[stream, *_row(share)] for stream, share in across.shares.items()],
+        "pairs": [[a, b, n] for (a, b), n in across.pairs.items()],
+        "followed": [[template, *_row(one)] for template, one in across.followed.items()],
+    }
+
+
+def _row(counts: Tally | Share | Followed) -> list[float]:
+    return [_no_nan(value) for value in asdict(counts).values()]
 
 
 def _no_nan(value: Any) -> Any:
@@ -286,4 +301,15 @@ def _context(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Context:
         (t, s): Slot(n, mean, dev, dict.fromkeys(values, 1), new) for t, s, n, mean, dev, new, values in data["slots"]
     }
     context.bank = arrays["bank"] if len(arrays["bank"]) else None
+    context.across = _across(data["across"]) if "across" in data else Across()
     return context
+
+
+def _across(data: Mapping[str, Any]) -> Across:
+    plain = dict(data["plain"])
+    plain["next_due"] = float("inf") if plain["next_due"] is None else plain["next_due"]
+    across = Across(**plain | {"silent": tuple(plain["silent"])})
+    across.shares = {row[0]: Share(*row[1:]) for row in data["shares"]}
+    across.pairs = {(a, b): n for a, b, n in data["pairs"]}
+    across.followed = {row[0]: Followed(*row[1:]) for row in data["followed"]}
+    return across

@@ -102,7 +102,8 @@ class EvidenceReader:
                 continue
             state = self._stream(stream)
             number = event.shape.template_index
-            raw.append(self.context.observe(event, state.before, self._vectors[number], self._severities[number]))
+            vector, severity = self._vectors[number], self._severities[number]
+            raw.append(self.context.observe(event, state.before, vector, severity, stream))
             facts.append(self.context.facts)
             state.before = number
             head_of.append(len(heads))

@@ -130,9 +130,9 @@ def sentences(
         "unusual_number": _number(what, facts.get("number")),
         "many_new_values": f"a new value of a parameter in {what}, where new values are rare",
         "severity": f"{_loudness(level)} message, rare in this source: {said}",
-        "rate": _rate(facts.get("rate")),
+        "rate": _rate(facts.get("rate"), facts.get("imbalance")),
         "pause": "the source paused before this line for much longer than usual",
-        "missing": _missing(facts.get("missing"), missing),
+        "missing": _missing(facts.get("missing"), missing, facts.get("silence")),
         SIGNATURE: f"says of itself that something failed: {said}",
         KNOWN: f"{what} is like an anomaly that was named when the source was onboarded",
     }
@@ -171,13 +171,19 @@ def _number(what: str, fact: Fact | None) -> str:
     return f"{name} in {what} is {float(fact[1]):.6g}, usually about {float(fact[2]):.4g}"
 
 
-def _rate(fact: Fact | None) -> str:
+def _rate(fact: Fact | None, imbalance: Fact | None) -> str:
+    if imbalance is not None:
+        lately, usual = (float(number) for number in imbalance)
+        return f"this stream has {lately:.0f} of the source's last lines, usually {usual:.1f}"
     if fact is None:
         return "more lines per second than usual"
     return f"{float(fact[0]):.0f} lines per second, usually {float(fact[1]):.1f}"
 
 
-def _missing(fact: Fact | None, template: str) -> str:
+def _missing(fact: Fact | None, template: str, silence: Fact | None) -> str:
+    if silence is not None:
+        longest, now = (float(number) for number in silence)
+        return f"a stream of this source is silent: for {now:.0f} lines, at most {longest:.0f} before"
     if fact is None:
         return "a routine message is overdue"
     return f"'{_short(template)}' is overdue: every {float(fact[1]):.0f} s before, now {float(fact[2]):.0f} s"

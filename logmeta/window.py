@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from logmeta.parse import ParsedEvent
+from logmeta.across import Across
+from logmeta.chances import excess, make_room
+from logmeta.parse import ParsedEvent, fingerprint
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 Fact: TypeAlias = tuple[str | float, ...]
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -111,13 +111,16 @@ class Context:
     next_due: float = math.inf
     bank: FloatArray | None = None
     banked: int = 0
+    across: Across = field(default_factory=Across)
     facts: dict[str, Fact] | None = None  # what an explanation of the last line may quote
 
-    def observe(self, event: ParsedEvent, before: int, vector: FloatArray, severity: float) -> list[float]:
+    def observe(
+        self, event: ParsedEvent, before: int, vector: FloatArray, severity: float, stream: str | None = None
+    ) -> list[float]:
         """Evidence against this line in nats, in the order of EVIDENCE, then count it.
 
         `before` is the template number of the line before it in its stream (-1: none), `vector` its template's
-        vector (unit length) and `severity` how bad its template sounds (0-1).
+        vector (unit length), `severity` how bad its template sounds (0-1) and `stream` the name of that stream.
         """
         self.facts = None
         shape = event.shape
@@ -135,6 +138,8 @@ class Context:
         self._numbers(event.numbers, template, out)
         self._level(shape.level, out)
         self._time(event.seconds, tally, out)
+        if stream is not None:
+            self._across(stream, template, tally, out)
         out[15] = max(out[15], severity * (out[1] + out[4]) * 0.5)
         out[16] = 20.0 * math.exp(-self.lines / _GROWN_UP)  # no evidence: tells the scorer how little it can know
         self.lines += 1
@@ -145,7 +150,7 @@ class Context:
         self.new_templates = self.new_templates * 0.9995 + 1
         out[14] = out[0] * self._distance(vector)
         out[15] = out[0] * severity
-        _make_room(self.tallies, MAX_KEYS)
+        make_room(self.tallies, MAX_KEYS)
         tally = self.tallies[template] = Tally(line=self.lines)
         return tally
 
@@ -159,6 +164,17 @@ class Context:
         self.bank[self.banked % len(self.bank)] = vector
         self.banked = min(self.banked + 1, len(self.bank))
         return min(1.0, max(0.0, 1.0 - nearest))
+
+    def _across(self, stream: str, template: int, tally: Tally, out: list[float]) -> None:
+        """What the source's streams say together joins its kind of evidence; a single stream has nothing to say."""
+        found = self.across.observe(fingerprint(stream), template, (tally.long + 0.5) / (self.total + 1))
+        out[3] = max(out[3], found.order)
+        out[10] = max(out[10], found.imbalance)
+        out[12] += found.silence
+        if found.imbalance > _QUOTABLE:
+            self._note("imbalance", found.louder)
+        if found.silence > _QUOTABLE:
+            self._note("silence", found.silent)
 
     def _note(self, kind: str, fact: Fact) -> None:
         if self.facts is None:
@@ -175,6 +191,7 @@ class Context:
             words=self.words.copy(),
             slots={key: replace(slot, values=slot.values.copy()) for key, slot in self.slots.items()},
             levels=self.levels.copy(),
+            across=self.across.copy(),
             bank=None if self.bank is None else self.bank.copy(),
         )
 
@@ -215,7 +232,7 @@ class Context:
         p = (count + kinds * prior) / (times + kinds + 1e-9) if times > 0 and kinds else prior
         if count == 0:
             self.followers[before] = kinds + 1
-            _make_room(self.pairs, MAX_KEYS)
+            make_room(self.pairs, MAX_KEYS)
         self.pairs[pair] = count + 1
         return max(0.0, math.log(prior / max(p, 1e-9))) if p < prior else 0.0
 
@@ -226,8 +243,8 @@ class Context:
         self.short_total0 = self.short_total0 * 0.5 ** (1 / SHORT[0]) + 1
         self.short_total1 = self.short_total1 * 0.5 ** (1 / SHORT[1]) + 1
         rate = (tally.long + 0.5) / (self.total + 2)
-        out[4] = _excess(tally.short0, rate * self.short_total0 + 0.3)
-        out[5] = _excess(tally.short1, rate * self.short_total1 + 0.5)
+        out[4] = excess(tally.short0, rate * self.short_total0 + 0.3)
+        out[5] = excess(tally.short1, rate * self.short_total1 + 0.5)
         if out[5] > _QUOTABLE or out[4] > _QUOTABLE:
             self._note("burst", (tally.short1, rate * self.short_total1))
         decay = 0.5 ** (1 / LONG)
@@ -270,7 +287,7 @@ class Context:
         key = (template, name)
         slot = self.slots.get(key)
         if slot is None:
-            _make_room(self.slots, MAX_KEYS)
+            make_room(self.slots, MAX_KEYS)
             slot = self.slots[key] = Slot()
         return slot
 
@@ -283,7 +300,7 @@ class Context:
         self.seconds += step
         per_second = self.lines_per_second
         self.rate_short = self.rate_short * math.exp(-step / BURST_SECONDS) + 1
-        out[10] = _excess(self.rate_short, per_second * BURST_SECONDS + 3)
+        out[10] = excess(self.rate_short, per_second * BURST_SECONDS + 3)
         if out[10] > _QUOTABLE:
             self._note("rate", (self.rate_short / BURST_SECONDS, per_second))
         out[11] = min(step * per_second, 50.0) if step > 1.5 else 0.0
@@ -292,7 +309,7 @@ class Context:
         away = self.seconds - tally.seconds if tally.seen else 0.0
         tally.time = tally.time * math.exp(-away / BURST_SECONDS) + 1
         usual = (tally.long + 0.5) / (self.total + 2) * per_second * BURST_SECONDS
-        out[13] = _excess(tally.time, usual + 0.5)
+        out[13] = excess(tally.time, usual + 0.5)
         if out[13] > _QUOTABLE:
             self._note("burst_time", (tally.time, usual, BURST_SECONDS))
         self._routine(tally, away)
@@ -345,13 +362,3 @@ def _remember(slot: Slot, value: float) -> None:
     slot.new = slot.new * 0.98 + 1
     if len(slot.values) < MAX_VALUES:
         slot.values[value] = 1
-
-
-def _make_room(table: dict[Key, Value], most: int) -> None:
-    if len(table) >= most:
-        table.pop(next(iter(table)))
-
-
-def _excess(count: float, expected: float) -> float:
-    """Chernoff bound of a Poisson count's upper tail, in nats: 0 at or below what was expected."""
-    return count * math.log(count / expected) - (count - expected) if count > expected else 0.0

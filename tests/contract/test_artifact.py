@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 
@@ -225,3 +226,13 @@ def test_a_folder_of_the_first_format_still_loads(folder, base, detector, ordina
     loaded = Detector.from_pretrained(folder, base=base)
     assert verdicts(loaded, ordinary) == verdicts(detector, ordinary)
     assert loaded.windows is None
+
+
+def test_a_folder_of_the_third_format_still_loads(folder, base, detector, ordinary):
+    templates = json.loads((folder / "templates.json").read_text())
+    del templates["across"]
+    (folder / "templates.json").write_bytes(orjson.dumps(templates))
+    manifest = json.loads((folder / MANIFEST).read_text())
+    hashes = manifest["sha256"] | {"templates.json": hashlib.sha256(orjson.dumps(templates)).hexdigest()}
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"format": 3, "sha256": hashes}))
+    assert verdicts(Detector.from_pretrained(folder, base=base), ordinary) == verdicts(detector, ordinary)
