@@ -43,6 +43,9 @@ def evaluate(
     train_on: Annotated[
         list[Path] | None, typer.Option(help="Folder of further systems to train base models on, never judged.")
     ] = None,
+    earlier: Annotated[
+        Path | None, typer.Option(help="Results file whose cells are taken over where data, seed and model are equal.")
+    ] = None,
     not_below: Annotated[
         Path | None, typer.Option(help="Earlier results file: exit code 1 where logmeta got worse than there.")
     ] = None,
@@ -73,7 +76,8 @@ def evaluate(
         quick=quick,
     )
     setup = Setup(data, work, seed, jobs, tuple(given.items()), tuple(train_on or ()))
-    results = run(choice, setup, command=_command(), finished=finished)
+    known = Results.load(earlier) if earlier else None
+    results = run(choice, setup, command=_command(), finished=finished, earlier=known)
     results.save(out)
     typer.echo(
         f"{len(results.rows)} rows of {len(chosen)} sets, {results.seconds:.0f} s of processor time -> {out}", err=True

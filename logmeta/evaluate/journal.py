@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ import orjson
 
 from logmeta.evaluate.cell import Outcome
 from logmeta.evaluate.plan import Task
-from logmeta.evaluate.results import Condition, Row
+from logmeta.evaluate.results import Condition, Results, Row
 
 Entry = dict[str, Any]
 _FIRST_DRAW: Final = 0
@@ -33,6 +33,34 @@ def entry(of: str, task: Task, outcome: Outcome) -> Entry:
         figures["curves"] = {}
     condition = asdict(task.condition) | {"granularity": told.pop("granularity")}
     return {"key": of, "set": task.set, "draw": task.draw, "condition": condition, **told, **figures}
+
+
+def cells_of(earlier: Results, key_of: Callable[[Task, str], str | None]) -> Iterator[Entry]:
+    """What an earlier results file tells, cell by cell; those that `key_of` has no key for are left out."""
+    for row in earlier.rows:
+        for i, draw in enumerate(row.draws):
+            task = Task(row.set, row.condition, draw, (row.method,))
+            if (of := key_of(task, row.method)) is not None:
+                yield _cell(of, row, draw, i)
+
+
+def _cell(of: str, row: Row, draw: int, i: int) -> Entry:
+    def at(columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        return {name: values[i] for name, values in columns.items()}
+
+    return {
+        "key": of,
+        "set": row.set,
+        "draw": draw,
+        "condition": asdict(row.condition),
+        "method": row.method,
+        "kind": row.kind,
+        "fit_s": row.fit_s,
+        "score_s": row.score_s,
+        "metrics": at(row.metrics),
+        "incidents": at(row.incidents),
+        "curves": row.curves if draw == _FIRST_DRAW else {},
+    }
 
 
 class Journal:

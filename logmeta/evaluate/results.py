@@ -85,6 +85,8 @@ class Row:
 class Results:
     """Everything that one `logmeta eval` found. Equal seeds, hashes and versions give equal rows (timings aside).
 
+    `text` is the digest of the text encoder that every method read templates with.
+
     `seconds` is the processor time of fitting and scoring over all cells, training of base models apart.
     """
 
@@ -97,6 +99,7 @@ class Results:
     rows: list[Row]
     skipped: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    text: str = ""
     format: int = FORMAT
 
     def save(self, path: Path) -> None:

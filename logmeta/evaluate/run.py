@@ -25,7 +25,7 @@ from logmeta.evaluate.ablations import ABLATIONS
 from logmeta.evaluate.baselines import BASELINES, why_not
 from logmeta.evaluate.bases import MAIN, VARIANTS, base_folder, folds, read_record, train_bases
 from logmeta.evaluate.cell import Cell, Outcome, Shown
-from logmeta.evaluate.journal import Entry, Journal, entry, key, rows
+from logmeta.evaluate.journal import Entry, Journal, cells_of, entry, key, rows
 from logmeta.evaluate.leaks import check_base, seen
 from logmeta.evaluate.plan import Choice, Shape, Task, tasks
 from logmeta.evaluate.results import Results, SetFacts
@@ -56,8 +56,10 @@ class Setup:
     more: tuple[Path, ...] = ()
 
 
-def evaluate(choice: Choice, setup: Setup, *, command: str, finished: bool = False) -> Results:
-    """Run what the journal does not have yet, then gather everything; with `finished`, only gather.
+def evaluate(
+    choice: Choice, setup: Setup, *, command: str, finished: bool = False, earlier: Results | None = None
+) -> Results:
+    """Run what neither journal nor `earlier` results have yet, then gather everything; with `finished`, only gather.
 
     Raises:
         LeakError: something judged on was known beforehand.
@@ -69,6 +71,8 @@ def evaluate(choice: Choice, setup: Setup, *, command: str, finished: bool = Fal
     journal = Journal(setup.work / "cells.jsonl")
     skipped = {m: why for m in choice.methods or BASELINES if m in BASELINES and (why := why_not(m, labelled=True))}
     done = journal.done()
+    if earlier is not None:
+        done |= _take_over(earlier, journal, done, choice, setup)
     keys = [(task, _keys(task, setup)) for task in todo]
     if not finished:
         missing = [(task, {m: k for m, k in of.items() if k not in done}) for task, of in keys]
@@ -90,7 +94,27 @@ def evaluate(choice: Choice, setup: Setup, *, command: str, finished: bool = Fal
         rows=gathered,
         skipped=skipped,
         seconds=sum((row.fit_s + row.score_s) * len(row.draws) for row in gathered),
+        text=_text_digest(PRETRAINED),
     )
+
+
+def _take_over(earlier: Results, journal: Journal, done: set[str], choice: Choice, setup: Setup) -> set[str]:
+    """Put cells of an earlier results file into the journal, and give their keys.
+
+    A cell is as good as a new one where data, seed and what it rests on of our models are the same.
+    """
+
+    def key_of(task: Task, method: str) -> str | None:
+        if task.set not in choice.sets or earlier.seed != setup.seed or _variant(method) != MAIN:
+            return None  # of ablations with base models of their own, those are not told
+        facts = earlier.sets[task.set]
+        model = earlier.text if method in BASELINES else facts.base
+        of = key(task, method, sha256=facts.sha256, model=model, seed=earlier.seed)
+        return None if of in done else of
+
+    found = list(cells_of(earlier, key_of))
+    journal.append(found)
+    return {cell["key"] for cell in found}
 
 
 def _train(choice: Choice, setup: Setup) -> None:

@@ -48,6 +48,13 @@ def test_a_small_evaluation_holds_every_method_and_draw(evaluated):
     assert results.versions["logmeta"]
 
 
+def test_cells_of_an_earlier_results_file_are_not_run_again(evaluated, tmp_path):
+    asked = ("--draws", 2, "--work", tmp_path, "--out", tmp_path / "eval.json", "--earlier", evaluated, "--finished")
+    done = logmeta("eval", "--data", FIXTURES, *SMALL, *asked)
+    assert done.returncode == 0, done.stderr.decode()
+    assert Results.load(tmp_path / "eval.json").rows == Results.load(evaluated).rows
+
+
 def test_a_second_run_recomputes_nothing_and_gives_the_same_rows(evaluated, folder):
     cells = (folder / "cells.jsonl").read_bytes()
     started = time.monotonic()

@@ -17,7 +17,7 @@ from logmeta.errors import CalibrationError, InputError, UsageError
 from logmeta.evaluate.ablations import ABLATIONS, Lesson, prototypes, ridge, shipped, untrained_sum
 from logmeta.evaluate.bases import MAIN, Job, _is_there, brought, folds
 from logmeta.evaluate.cell import Cell, Shown
-from logmeta.evaluate.journal import Journal, rows
+from logmeta.evaluate.journal import Journal, cells_of, rows
 from logmeta.evaluate.ours import line_verdicts, read, window_verdicts
 from logmeta.evaluate.plan import SHOTS, Choice, Shape, tasks
 from logmeta.evaluate.results import OURS, Condition, Results
@@ -213,6 +213,15 @@ def test_results_are_the_same_after_saving_and_loading(tmp_path):
     results = Results("logmeta eval", True, 0, 3, {"logmeta": "0"}, {}, rows([entry("a", 0, 0.5)], {"a"}))
     results.save(tmp_path / "eval.json")
     assert Results.load(tmp_path / "eval.json") == results
+
+
+def test_cells_taken_from_a_results_file_give_its_rows_again():
+    told = rows([entry("a", 0, 0.5), entry("b", 3, 0.7)], {"a", "b"})
+    results = Results("logmeta eval", True, 0, 2, {}, {}, told)
+    cells = list(cells_of(results, lambda task, method: f"{method}{task.draw}"))
+    assert [cell["key"] for cell in cells] == ["m0", "m3"]
+    assert rows(cells, {"m0", "m3"}) == told
+    assert list(cells_of(results, lambda task, method: None)) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 99}', b'{"format": 1, "rows": 3}'])
