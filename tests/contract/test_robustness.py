@@ -99,3 +99,24 @@ def test_an_incident_stands_out_of_a_support_set_from_any_hour(base):
     for apart in (0.5, 20.0):
         detector = base.onboard(served(200, 0, apart=apart), source="shop")
         assert alarms(detector, [*served(300, 1, start=START + timedelta(hours=4)), *failing])
+
+
+def merged(count, seed, *, start=START, verbs=("opened", "closed", "read", "synced", "checked", "listed")):
+    """Lines of many kinds that the parser takes for one: they differ in a single word."""
+    rng, when, lines = random.Random(seed), start, []
+    for _ in range(count):
+        when += timedelta(seconds=rng.expovariate(1.0))
+        said = f"volume {rng.randrange(40)} of tenant {rng.randrange(9)} was {rng.choice(verbs)} within quota"
+        lines.append(f"{when:%Y-%m-%dT%H:%M:%S.%fZ} INFO store: {said}")
+    return lines
+
+
+def test_kinds_of_lines_merged_into_one_template_are_no_alarms_and_hide_no_incident(base):
+    detector = base.onboard(merged(200, 0), source="store")
+    assert len(detector.memory.templates) <= 2
+    later = merged(2_000, 1, start=START + timedelta(hours=1))
+    assert not alarms(detector, later)
+    broken = merged(30, 2, start=START + timedelta(hours=3), verbs=("corrupted", "unreadable"))
+    assert max(line.raw_score for line in detector.score([*later[:300], *broken])) > max(
+        line.raw_score for line in detector.score(later[:300])
+    )
