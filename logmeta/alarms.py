@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from logmeta.records import LogRecord
 
 GAP_LINES: Final = 50
+AFTERMATH_LINES: Final = 200
 LONGEST_LINES: Final = 1_000
 LINES_PER_ALARM: Final = 4.0  # of ordinary lines that look odd; measured on twelve systems (docs/decisions/0012)
 
 
-def begins(line: int, *, last: int, start: int) -> bool:
-    """Whether an anomalous line begins an alarm, from the stream's anomalous line before it and its alarm's first."""
-    return line - last > GAP_LINES or line - start > LONGEST_LINES
+@dataclass(slots=True)
+class Course:
+    """The anomalous lines of a stream so far: the alarm's first and last line, and the highest raw score it told of."""
+
+    last: int = -(10**9)
+    start: int = 0
+    peak: float = 0.0
+
+    def begins_alarm(self, line: int, raw: float) -> bool:
+        """Whether an anomalous line begins an alarm; then it belongs to the past.
+
+        Behind an alarm comes its aftermath: recovery is odd too. There only what is odder than all before is news.
+        """
+        away = line - self.last
+        begins = line - self.start > LONGEST_LINES or away > AFTERMATH_LINES or (away > GAP_LINES and raw > self.peak)
+        if begins or away <= GAP_LINES:
+            self.peak = raw if away > AFTERMATH_LINES else max(self.peak, raw)
+            self.last = line
+        self.start = line if begins else self.start
+        return begins
 
 
 @dataclass(slots=True)
@@ -24,20 +42,21 @@ class AlarmState:
 
     source: str
     lines: int = 0
-    last: int = -(10**9)
-    start: int = 0
     number: int = 0
     alarm_id: str = ""
+    course: Course = field(default_factory=Course)
 
-    def see(self, anomalous: bool, record: LogRecord, seconds: float) -> tuple[bool, str | None]:
-        """Whether an alarm starts on this line, and the id of the alarm that the line belongs to, if it does."""
+    def see(self, odd: float | None, record: LogRecord, seconds: float) -> tuple[bool, str | None]:
+        """Whether an alarm starts on this line, and the id of the alarm that the line belongs to, if it does.
+
+        `odd` is an anomalous line's raw score, None where the line is ordinary.
+        """
         self.lines += 1
-        if not anomalous:
+        if odd is None:
             return False, None
-        starts = begins(self.lines, last=self.last, start=self.start)
-        self.last = self.lines
+        starts = self.course.begins_alarm(self.lines, odd)
         if starts:
-            self.start, self.number = self.lines, self.number + 1
+            self.number += 1
             name = f"{self.source}\0{record.stream}\0{seconds}\0{record.line_no}\0{self.number}"
             self.alarm_id = hashlib.blake2s(name.encode(errors="replace"), digest_size=8).hexdigest()
         return starts, self.alarm_id

@@ -99,7 +99,7 @@ class ScoringSession:
                 stream.last = verdicts[head]
             verdict = stream.last or _NOTHING
             anomalous = head >= 0 and verdict.surprise >= self._threshold
-            starts, alarm_id = stream.alarm.see(anomalous, record, event.seconds)
+            starts, alarm_id = stream.alarm.see(verdict.raw if anomalous else None, record, event.seconds)
             if head >= 0 and (explain == "all" or (explain == "alarms" and starts)):
                 verdict = self._explained(verdict, event, found.features[head], found.rows[head], found.facts[head],
                                           record)  # fmt: skip

@@ -240,7 +240,7 @@ class Cell:
         if not self._sessions:
             at_line = found.take(self.batch.unit_of_line)
             return self.judge.figures(
-                replace(at_line, alarm=alarm_starts(at_line.alarm, [r.stream for r in self.shown.test]))
+                replace(at_line, alarm=alarm_starts(at_line.alarm, at_line.raw, [r.stream for r in self.shown.test]))
             )
         beside = self._control_of(fitted, calibration) if self.shown.control else None
         return {"session": session_figures(self.data, (self.streams, found), beside, self.contents)}

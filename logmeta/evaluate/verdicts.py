@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from logmeta.alarms import begins
+from logmeta.alarms import Course
 from logmeta.calibrate import Calibration, score_of
 from logmeta.window import BoolArray, FloatArray, IntArray
 
@@ -43,17 +43,15 @@ class Verdicts:
         return np.asarray(self.nats >= -np.log(ASKED))
 
 
-def alarm_starts(anomalous: BoolArray, streams: Sequence[str | None]) -> BoolArray:
+def alarm_starts(anomalous: BoolArray, raw: FloatArray, streams: Sequence[str | None]) -> BoolArray:
     """The lines on which alarms start, told apart as the product tells its own (`logmeta.alarms`)."""
     starts = np.zeros(len(anomalous), dtype=bool)
     names = {name: i for i, name in enumerate(dict.fromkeys(streams))}
     codes = np.array([names[name] for name in streams], dtype=np.int64)
     for code in names.values():
         of_stream = np.flatnonzero(codes == code) if len(names) > 1 else np.arange(len(anomalous))
-        last, start = -(10**9), 0
+        course = Course()
         for at in np.flatnonzero(anomalous[of_stream]).tolist():
-            if begins(at, last=last, start=start):
-                start = at
-                starts[of_stream[at]] = True
-            last = at
+            line = of_stream[at]
+            starts[line] = course.begins_alarm(at, float(raw[line]))
     return starts

@@ -5,14 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmeta.alarms import GAP_LINES, LONGEST_LINES, AlarmState
+from logmeta.alarms import AFTERMATH_LINES, GAP_LINES, LONGEST_LINES, AlarmState
 from logmeta.records import LogRecord
 
 
 def told(anomalous, stream=None):
-    """(alarm starts, id) for each line of one stream."""
+    """(alarm starts, id) for each line of one stream; a number is an anomalous line's raw score, True is 1."""
     state = AlarmState("shop")
-    return [state.see(odd, LogRecord(i + 1, "text", stream), float(i)) for i, odd in enumerate(anomalous)]
+    raw = [float(odd) if odd else None for odd in anomalous]
+    return [state.see(odd, LogRecord(i + 1, "text", stream), float(i)) for i, odd in enumerate(raw)]
 
 
 def starts(anomalous):
@@ -41,13 +42,26 @@ def test_an_ordinary_line_inside_an_incident_belongs_to_no_alarm():
     assert told([True, False, True])[1] == (False, None)
 
 
-def test_odd_lines_a_gap_apart_are_one_alarm_and_one_line_more_makes_two():
-    assert starts([True, *quiet(GAP_LINES - 1), True]) == [0]
-    assert starts([True, *quiet(GAP_LINES), True]) == [0, GAP_LINES + 1]
+def test_odd_lines_beyond_the_aftermath_are_another_alarm():
+    assert starts([True, *quiet(AFTERMATH_LINES - 1), True]) == [0]
+    assert starts([True, *quiet(AFTERMATH_LINES), True]) == [0, AFTERMATH_LINES + 1]
+
+
+def test_in_the_aftermath_only_what_is_odder_alarms():
+    assert starts([3, *quiet(GAP_LINES), 2]) == [0]
+    assert starts([3, *quiet(GAP_LINES), 4]) == [0, GAP_LINES + 1]
+    assert starts([3, *quiet(GAP_LINES - 1), 4]) == [0]
+
+
+def test_what_is_odd_in_the_aftermath_belongs_to_the_alarm_and_does_not_prolong_it():
+    late = [3, *quiet(AFTERMATH_LINES // 2), 2, *quiet(AFTERMATH_LINES // 2), 2]
+    found = told(late)
+    assert found[AFTERMATH_LINES // 2 + 1] == (False, found[0][1])
+    assert starts(late) == [0, len(late) - 1]
 
 
 def test_two_incidents_have_two_ids():
-    ids = [alarm_id for _, alarm_id in told([True, *quiet(GAP_LINES), True]) if alarm_id]
+    ids = [alarm_id for _, alarm_id in told([True, *quiet(AFTERMATH_LINES), True]) if alarm_id]
     assert len(set(ids)) == 2
 
 

@@ -95,7 +95,7 @@ class BaselineSession:
         self, record: LogRecord, number: int, seconds: float, raw: float, cut: bool, odd: bool, score: float, p: float
     ) -> ScoredLine:
         alarms = self._alarms.setdefault(record.stream, AlarmState(self.detector.source))
-        starts, alarm_id = alarms.see(odd, record, seconds)
+        starts, alarm_id = alarms.see(raw if odd else None, record, seconds)
         return ScoredLine(
             line_no=record.line_no,
             record_line_no=record.line_no,
