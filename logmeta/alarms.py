@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,29 +11,36 @@ from logmeta.records import LogRecord
 
 GAP_LINES: Final = 50
 AFTERMATH_LINES: Final = 200
+AFTERMATH_SECONDS: Final = 20.0
 LONGEST_LINES: Final = 1_000
 LINES_PER_ALARM: Final = 4.0  # of ordinary lines that look odd; measured on twelve systems (docs/decisions/0012)
 
 
 @dataclass(slots=True)
 class Course:
-    """The anomalous lines of a stream so far: the alarm's first and last line, and the highest raw score it told of."""
+    """The anomalous lines of a stream so far: line and time of the last one and of the alarm's first, and the highest
+    raw score it told of. Times are in seconds, NaN where unknown."""
 
     last: int = -(10**9)
+    last_s: float = math.nan
     start: int = 0
+    start_s: float = math.nan
     peak: float = 0.0
 
-    def begins_alarm(self, line: int, raw: float) -> bool:
+    def begins_alarm(self, line: int, raw: float, seconds: float) -> bool:
         """Whether an anomalous line begins an alarm; then it belongs to the past.
 
         Behind an alarm comes its aftermath: recovery is odd too. There only what is odder than all before is news.
         """
-        away = line - self.last
-        begins = line - self.start > LONGEST_LINES or away > AFTERMATH_LINES or (away > GAP_LINES and raw > self.peak)
+        away, odder = line - self.last, raw > self.peak
+        behind = away > AFTERMATH_LINES and not abs(seconds - self.last_s) <= AFTERMATH_SECONDS
+        goes_on = line - self.start > LONGEST_LINES and not abs(seconds - self.start_s) <= AFTERMATH_SECONDS
+        begins = goes_on or behind or (odder and away > GAP_LINES)
         if begins or away <= GAP_LINES:
-            self.peak = raw if away > AFTERMATH_LINES else max(self.peak, raw)
-            self.last = line
-        self.start = line if begins else self.start
+            self.peak = raw if odder or behind else self.peak
+            self.last, self.last_s = line, seconds
+        if begins:
+            self.start, self.start_s = line, seconds
         return begins
 
 
@@ -54,7 +62,7 @@ class AlarmState:
         self.lines += 1
         if odd is None:
             return False, None
-        starts = self.course.begins_alarm(self.lines, odd)
+        starts = self.course.begins_alarm(self.lines, odd, seconds)
         if starts:
             self.number += 1
             name = f"{self.source}\0{record.stream}\0{seconds}\0{record.line_no}\0{self.number}"

@@ -239,9 +239,9 @@ class Cell:
         found = Verdicts.of(raw, calibration, self._level(calibration))
         if not self._sessions:
             at_line = found.take(self.batch.unit_of_line)
-            return self.judge.figures(
-                replace(at_line, alarm=alarm_starts(at_line.alarm, at_line.raw, [r.stream for r in self.shown.test]))
-            )
+            streams = [record.stream for record in self.shown.test]
+            starts = alarm_starts(at_line.alarm, at_line.raw, self.batch.seconds, streams)
+            return self.judge.figures(replace(at_line, alarm=starts))
         beside = self._control_of(fitted, calibration) if self.shown.control else None
         return {"session": session_figures(self.data, (self.streams, found), beside, self.contents)}
 

@@ -62,7 +62,9 @@ def line_verdicts(detector: Detector, reading: Reading) -> Verdicts:
     of_line = np.where(reading.head >= 0, raw[reading.head], lowest)
     found = Verdicts.of(of_line, detector.calibration, detector.level.level)
     heads = np.array([event.is_head for event in reading.events], dtype=bool)
-    return replace(found, alarm=alarm_starts(found.alarm & heads, of_line, [r.stream for r in reading.records]))
+    seconds = np.array([event.seconds for event in reading.events])
+    streams = [record.stream for record in reading.records]
+    return replace(found, alarm=alarm_starts(found.alarm & heads, of_line, seconds, streams))
 
 
 def window_verdicts(detector: Detector, reading: Reading) -> tuple[list[str | None], Verdicts]:

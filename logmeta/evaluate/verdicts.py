@@ -43,7 +43,9 @@ class Verdicts:
         return np.asarray(self.nats >= -np.log(ASKED))
 
 
-def alarm_starts(anomalous: BoolArray, raw: FloatArray, streams: Sequence[str | None]) -> BoolArray:
+def alarm_starts(
+    anomalous: BoolArray, raw: FloatArray, seconds: FloatArray, streams: Sequence[str | None]
+) -> BoolArray:
     """The lines on which alarms start, told apart as the product tells its own (`logmeta.alarms`)."""
     starts = np.zeros(len(anomalous), dtype=bool)
     names = {name: i for i, name in enumerate(dict.fromkeys(streams))}
@@ -53,5 +55,5 @@ def alarm_starts(anomalous: BoolArray, raw: FloatArray, streams: Sequence[str | 
         course = Course()
         for at in np.flatnonzero(anomalous[of_stream]).tolist():
             line = of_stream[at]
-            starts[line] = course.begins_alarm(at, float(raw[line]))
+            starts[line] = course.begins_alarm(at, float(raw[line]), float(seconds[line]))
     return starts

@@ -5,19 +5,22 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmeta.alarms import AFTERMATH_LINES, GAP_LINES, LONGEST_LINES, AlarmState
+from logmeta.alarms import AFTERMATH_LINES, AFTERMATH_SECONDS, GAP_LINES, LONGEST_LINES, AlarmState
 from logmeta.records import LogRecord
 
 
-def told(anomalous, stream=None):
-    """(alarm starts, id) for each line of one stream; a number is an anomalous line's raw score, True is 1."""
+def told(anomalous, stream=None, apart=1.0):
+    """(alarm starts, id) for each line of one stream; a number is an anomalous line's raw score, True is 1.
+
+    The lines are `apart` seconds apart.
+    """
     state = AlarmState("shop")
     raw = [float(odd) if odd else None for odd in anomalous]
-    return [state.see(odd, LogRecord(i + 1, "text", stream), float(i)) for i, odd in enumerate(raw)]
+    return [state.see(odd, LogRecord(i + 1, "text", stream), i * apart) for i, odd in enumerate(raw)]
 
 
-def starts(anomalous):
-    return [i for i, (start, _) in enumerate(told(anomalous)) if start]
+def starts(anomalous, **how):
+    return [i for i, (start, _) in enumerate(told(anomalous, **how)) if start]
 
 
 def quiet(n):
@@ -58,6 +61,17 @@ def test_what_is_odd_in_the_aftermath_belongs_to_the_alarm_and_does_not_prolong_
     found = told(late)
     assert found[AFTERMATH_LINES // 2 + 1] == (False, found[0][1])
     assert starts(late) == [0, len(late) - 1]
+
+
+def test_in_a_fast_stream_the_aftermath_lasts_seconds_instead_of_lines():
+    slow, soon = [1, *quiet(2_000), 1], int(AFTERMATH_SECONDS / 0.02)
+    assert starts(slow, apart=0.001) == [0]
+    assert starts([1, *quiet(soon), 1], apart=0.02) == [0, soon + 1]
+    assert starts([1] * (LONGEST_LINES + 2), apart=0.001) == [0]
+
+
+def test_without_times_the_aftermath_is_counted_in_lines():
+    assert starts([1, *quiet(AFTERMATH_LINES), 1], apart=float("nan")) == [0, AFTERMATH_LINES + 1]
 
 
 def test_two_incidents_have_two_ids():

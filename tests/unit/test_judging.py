@@ -132,10 +132,12 @@ def test_repeated_units_of_equal_content_count_once():
 def test_alarms_start_anew_after_a_pause_of_the_stream():
     flags, raw = np.zeros(400, dtype=bool), np.ones(400)
     flags[[10, 40, 150, 360]] = True
-    assert np.flatnonzero(alarm_starts(flags, raw, [None] * 400)).tolist() == [10, 360]
+    assert np.flatnonzero(alarm_starts(flags, raw, 60.0 * np.arange(400), [None] * 400)).tolist() == [10, 360]
     raw[150] = 2.0  # odder than what was told
-    assert np.flatnonzero(alarm_starts(flags, raw, [None] * 400)).tolist() == [10, 150, 360]
-    assert np.flatnonzero(alarm_starts(flags, raw, [str(i % 2) for i in range(400)])).tolist() == [10, 150]
+    assert np.flatnonzero(alarm_starts(flags, raw, 60.0 * np.arange(400), [None] * 400)).tolist() == [10, 150, 360]
+    assert np.flatnonzero(
+        alarm_starts(flags, raw, 60.0 * np.arange(400), [str(i % 2) for i in range(400)])
+    ).tolist() == [10, 150]
 
 
 def test_a_threshold_at_one_percent_uses_the_tail_of_normal_scores_only():
