@@ -37,6 +37,7 @@ from logmeta.evaluate.tables.sets import cell, long_table, matrices, rerun
 from logmeta.evaluate.tables.speed import memory_section, throughput_section
 from logmeta.evaluate.tables.summary import headlines
 from logmeta.evaluate.tables.sweeps import ablation_tables, sweep_tables
+from logmeta.evaluate.tables.together import together_table
 from logmeta.evaluate.tables.wins import all_wins, tally_table
 
 LINES = Condition(k=200, window="line", granularity="line")
@@ -474,3 +475,27 @@ def test_a_damaged_file_of_speeds_is_an_error(tmp_path, section, content):
 
 def test_a_mean_turned_around_keeps_its_width():
     assert -Interval(1.0, 0.5, 3.0) == (-1.0, -3.0, -0.5)
+
+
+def test_all_systems_together_join_lines_and_sessions_and_name_the_lead():
+    sessions = Condition(k=200, window="session", granularity="session")
+    rows = [
+        row("a", "logmeta", ap=[0.8]),
+        row("a", "bursts", ap=[0.5]),
+        row("b", "logmeta", sessions, ap=[0.4]),
+        row("b", "bursts", sessions, ap=[0.5]),
+        row("a", "rarity", ap=[0.9]),
+        row("noise", "logmeta", ap=[0.0]),
+        row("a", "logmeta", WIDE, ap=[0.1]),
+    ]
+    sets = {"a": facts(), "b": facts(unit="session"), "noise": facts(noisy=True)}
+    table = together_table(board(rows, **sets))
+    assert table.head == ("method", "200 (2)")
+    assert [[c.text for c in r] for r in table.rows] == [
+        ["logmeta", "0.600 [0.400, 0.800]"],
+        ["bursts", "0.500 (+0.100 [-0.100, +0.300])"],
+    ]
+
+
+def test_a_single_system_has_no_table_of_all_together():
+    assert together_table(board([row("a", "logmeta", ap=[0.8])])) is None

@@ -13,6 +13,7 @@ from logmeta.evaluate.tables.live import live_systems, live_table, rival_table
 from logmeta.evaluate.tables.sets import long_table, matrices
 from logmeta.evaluate.tables.summary import data_table, glossary, headlines, run_facts, skipped
 from logmeta.evaluate.tables.sweeps import ablation_tables, sweep_tables
+from logmeta.evaluate.tables.together import together_table
 from logmeta.evaluate.tables.wins import tally_table, win_tables
 
 
@@ -39,7 +40,7 @@ def page_of(board: Board, *, command: str, plots: Iterable[Plot] = (), more: Ite
         *run_facts(board),
     )
     sections = (
-        Section("In short", (headlines(board),)),
+        Section("In short", _some([headlines(board), together_table(board)])),
         Section("Incidents in live systems", _live(board, headline=True)),
         Section("Plots", tuple(plots)),
         Section("What the figures mean", (glossary(board),)),
