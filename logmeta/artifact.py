@@ -37,7 +37,7 @@ from logmeta.window import Context, Slot, Tally
 from logmeta.windows import Window
 
 FORMAT: Final = 4  # 1: no whole windows (`window`, `pairs`, window.* arrays); 2: no precedents (precedent.* arrays);
-# 3: nothing of streams together (`across`)
+# 3: nothing of streams together (`across`), nor of a line's recent ones in its score (`smoothing`)
 MANIFEST: Final = "manifest.json"
 FILES: Final = ("weights.safetensors", "templates.json", "calibration.safetensors", "README.md")
 _LARGEST: Final = 512 * 2**20
@@ -164,6 +164,7 @@ def _manifest(detector: Detector, folder: Path) -> dict[str, object]:
         "timed": detector.memory.timed,
         "trusted": detector.trusted,
         "stream_regex": detector.stream_regex,
+        "smoothing": detector.smoothing,
         "window": str(detector.window),
         "alarm_budget_per_day": detector.budget.per_day,
         "alarm_level": level.level,
@@ -262,6 +263,7 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         known_anomalies=tuple(data["known_anomalies"]),
         signatures=frozenset(data["signatures"]),
         achieved=dict(manifest["achieved"]),
+        smoothing=manifest.get("smoothing", 0.0),
     )
 
 

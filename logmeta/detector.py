@@ -23,7 +23,7 @@ from logmeta.explain import KNOWN, SIGNATURE
 from logmeta.grouping import WindowReference
 from logmeta.meta.base import BaseModel, load_base
 from logmeta.meta.likeness import likeness
-from logmeta.meta.scorer import Params, net_scores
+from logmeta.meta.scorer import SMOOTHING, Params, net_scores
 from logmeta.records import (
     AlarmBudget,
     JsonValue,
@@ -149,6 +149,7 @@ class Detector:
     known_anomalies: tuple[str, ...] = ()
     signatures: frozenset[str] = frozenset()
     achieved: Mapping[float, float] = field(default_factory=dict)
+    smoothing: float = SMOOTHING
 
     @cached_property
     def level(self) -> AlarmLevel:
@@ -176,8 +177,8 @@ class Detector:
     def model(self) -> ModelId:
         return ModelId(self.base.name, self.source, self.version, self.lines_used)
 
-    def raw_scores(self, x: FloatArray) -> FloatArray:
-        """Raw scores of features (n, WIDTH), shape (n,).
+    def own_scores(self, x: FloatArray) -> FloatArray:
+        """What lines score by their features (n, WIDTH), shape (n,): before their stream's recent lines join in.
 
         Raises:
             ScoreError: a score is not finite.
@@ -195,11 +196,11 @@ class Detector:
         broken = [RAISE if signatures_of(template) & self.signatures else 0.0 for template in templates]
         return {SIGNATURE: np.array(broken, dtype=np.float32), KNOWN: self._likeness(templates)}
 
-    def line_scores(self, x: FloatArray, templates: Sequence[str]) -> FloatArray:
-        """Raw scores of lines, shape (n,): those of their features (n, WIDTH), and what their words add."""
+    def all_added(self, templates: Sequence[str]) -> FloatArray:
+        """What the words of lines add to their raw scores in all, shape (n,)."""
         different = list(dict.fromkeys(templates))
         more = dict(zip(different, np.sum(list(self.added(different).values()), axis=0).tolist(), strict=True))
-        return self.raw_scores(x) + np.array([more[template] for template in templates], dtype=np.float32)
+        return np.array([more[template] for template in templates], dtype=np.float32)
 
     def _likeness(self, templates: Sequence[str]) -> FloatArray:
         if not (self.known_anomalies and templates):

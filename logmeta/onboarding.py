@@ -15,12 +15,10 @@ from logmeta.errors import InputError
 from logmeta.grouping import Line, WindowReference, Windows
 from logmeta.meta.adapt import guarded
 from logmeta.meta.base import BaseModel
-from logmeta.meta.features import smooth
-from logmeta.meta.scorer import Params
+from logmeta.meta.scorer import SMOOTHING, Params, with_recent_by_stream
 from logmeta.meta.support import KnownAnomalies, Support, corrupted, known_anomalies, prepare
 from logmeta.parse import ParsedEvent
 from logmeta.records import AlarmBudget, LogRecord
-from logmeta.session import WINDOW_HALF_LIFE
 from logmeta.signatures import unusual_signatures
 from logmeta.window import FloatArray
 from logmeta.windows import Window, WindowCutter
@@ -92,6 +90,7 @@ def calibrated(
     *,
     trusted: bool,
     usual_tail: FloatArray | None,
+    smoothing: float = SMOOTHING,
 ) -> Detector:
     """The detector, calibrated on the part of the support that adaptation did not use (see `Calibration.fit`)."""
     unfitted = Calibration.fit(np.zeros(1))
@@ -110,6 +109,7 @@ def calibrated(
         seed=asked.seed,
         window=asked.window,
         signatures=unusual_signatures(support.memory.templates),
+        smoothing=smoothing,
     )
     _calibrate(detector, support, usual_tail)
     detector.known_anomalies = _overlooked(detector, known)
@@ -119,18 +119,18 @@ def calibrated(
 def _overlooked(detector: Detector, known: KnownAnomalies) -> tuple[str, ...]:
     """Templates of the known anomalies that look ordinary to the detector: lines like those need help to stand out."""
     usual = np.quantile(detector.calibration.scores, _ORDINARY)
-    low = detector.raw_scores(known.x) < usual
+    low = detector.own_scores(known.x) < usual
     return tuple(dict.fromkeys(itertools.compress(known.templates, low)))[:_MOST_KNOWN]
 
 
 def _calibrate(detector: Detector, support: Support, usual_tail: FloatArray | None) -> None:
     _, held_out = support.split()
-    raw = detector.raw_scores(support.x)
+    own = detector.own_scores(support.x)
+    raw, lately = with_recent_by_stream(own, support.streams, weight=detector.smoothing)
     detector.calibration = Calibration.fit(raw[held_out], usual_tail=usual_tail)
     detector.achieved = achieved_shares(raw[held_out])
     if detector.window.kind == "line":
-        smoothed, _ = smooth(raw[:, None], raw[:1], WINDOW_HALF_LIFE)
-        detector.window_calibration = Calibration.fit(smoothed[held_out, 0])
+        detector.window_calibration = Calibration.fit(lately[held_out])
         return
     detector.windows = WindowReference(_support_windows(support, raw, detector.window))
     detector.window_calibration = Calibration.fit(detector.windows.own_scores)

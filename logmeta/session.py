@@ -16,15 +16,13 @@ from logmeta.explain import reasons_for, sentences
 from logmeta.grouping import Line
 from logmeta.header import split_header
 from logmeta.incidents import IncidentTracker
-from logmeta.meta.features import smooth
+from logmeta.meta.scorer import with_recent
 from logmeta.parse import ParsedEvent
 from logmeta.records import IncidentUpdate, LogRecord, Reason, ScoredLine, ScoredWindow
 from logmeta.window import Fact, FloatArray
 
 if TYPE_CHECKING:
     from logmeta.detector import Detector
-
-WINDOW_HALF_LIFE: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -158,17 +156,17 @@ class ScoringSession:
         if not len(x):
             return []
         templates = [event.shape.template for event, head in zip(events, head_of, strict=True) if head >= 0]
-        raw = detector.line_scores(x, templates)
-        window = np.zeros_like(raw)
+        own = detector.own_scores(x)
+        raw, window = np.empty_like(own), np.empty_like(own)
         members: dict[str | None, list[int]] = {}
         for i, head in enumerate(head_of):
             if head >= 0:
                 members.setdefault(records[i].stream, []).append(head)
         for name, heads in members.items():
             stream = self._stream(name)
-            before = raw[heads[:1]] if stream.window is None else stream.window
-            part, stream.window = smooth(raw[heads][:, None], before, WINDOW_HALF_LIFE)
-            window[heads] = part[:, 0]
+            raw[heads], window[heads] = with_recent(own[heads], weight=detector.smoothing, before=stream.window)
+            stream.window = window[heads[-1:]]
+        raw += detector.all_added(templates)
         surprise = detector.calibration.surprise(raw)
         scores = score_of(surprise, detector.level.level)
         p, window_p = detector.calibration.p_values(raw), detector.window_calibration.p_values(window)
@@ -192,7 +190,7 @@ class ScoringSession:
         words = sentences(shape.template, message, shape.level_word, facts, missing, typical)
         detector = self.detector
         added = {kind: float(more[0]) for kind, more in detector.added([shape.template]).items()}
-        reasons = reasons_for(detector.raw_scores, x, detector.base.centre, row, words, added)
+        reasons = reasons_for(detector.own_scores, x, detector.base.centre, row, words, added)
         return verdict._replace(typical=typical, reasons=reasons)
 
     def _typical(self, number: int) -> str | None:

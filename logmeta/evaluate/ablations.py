@@ -18,7 +18,7 @@ from logmeta.meta.adapt import fast_weights
 from logmeta.meta.base import BaseModel
 from logmeta.meta.features import COLUMNS, WIDTH, places_of
 from logmeta.meta.outer import NETS, arrays, initial_params
-from logmeta.meta.scorer import HIDDEN, Params, base_weights, together
+from logmeta.meta.scorer import HIDDEN, SMOOTHING, Params, base_weights, together
 from logmeta.meta.support import KnownAnomalies, Support
 from logmeta.onboarding import Asked, adapted, calibrated
 from logmeta.window import BoolArray, FloatArray
@@ -36,9 +36,9 @@ class Lesson:
     known: KnownAnomalies
     asked: Asked
 
-    def detector(self, params: Params, *, trusted: bool = True) -> Detector:
+    def detector(self, params: Params, *, trusted: bool = True, smoothing: float = SMOOTHING) -> Detector:
         """A detector with these weights, calibrated as onboarding does."""
-        return self._calibrated(params, trusted, self.base.usual_tail)
+        return self._calibrated(params, trusted, self.base.usual_tail, smoothing)
 
     def linear(self, weights: FloatArray) -> Detector:
         """A detector whose scorer is a plain weighted sum, weights (WIDTH,), of the standardised features."""
@@ -47,9 +47,11 @@ class Lesson:
         net |= {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
         return self._calibrated(together([net]), True, None)
 
-    def _calibrated(self, params: Params, trusted: bool, usual: FloatArray | None) -> Detector:
+    def _calibrated(
+        self, params: Params, trusted: bool, usual: FloatArray | None, smoothing: float = SMOOTHING
+    ) -> Detector:
         given = (self.base, self.support, self.known)
-        return calibrated(*given, params, self.asked, trusted=trusted, usual_tail=usual)
+        return calibrated(*given, params, self.asked, trusted=trusted, usual_tail=usual, smoothing=smoothing)
 
 
 def shipped(lesson: Lesson) -> Detector:
@@ -88,8 +90,8 @@ def no_fast_path(lesson: Lesson) -> Detector:
 
 
 def no_smoothing(lesson: Lesson) -> Detector:
-    """The line's own evidence only: the averages over its stream's recent lines are held at their usual values."""
-    return _seeing(lesson, np.arange(WIDTH) < len(COLUMNS))
+    """The line's own evidence and score: averages over its stream's recent lines are held at their usual values."""
+    return _seeing(lesson, np.arange(WIDTH) < len(COLUMNS), smoothing=0.0)
 
 
 def no_sequence_model(lesson: Lesson) -> Detector:
@@ -99,11 +101,11 @@ def no_sequence_model(lesson: Lesson) -> Detector:
     return _seeing(lesson, kept)
 
 
-def _seeing(lesson: Lesson, kept: BoolArray) -> Detector:
+def _seeing(lesson: Lesson, kept: BoolArray, *, smoothing: float = SMOOTHING) -> Detector:
     """As the product onboards, with weights that see only the features in `kept`, (WIDTH,), before and after."""
     start = replace(lesson.base, params=_masked(lesson.base.params, kept))
     params, trusted = adapted(start, lesson.support, lesson.wrong)
-    return lesson.detector(_masked(params, kept), trusted=trusted)
+    return lesson.detector(_masked(params, kept), trusted=trusted, smoothing=smoothing)
 
 
 def _masked(params: Params, kept: BoolArray) -> Params:

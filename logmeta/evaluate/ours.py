@@ -1,6 +1,6 @@
 """Our own detector under one support draw: the lines are read once, every variant of the detector scores them.
 
-Everything that judges is the product's (`EvidenceReader`, `Detector.raw_scores`, `Calibration`, `AlarmState`,
+Everything that judges is the product's (`EvidenceReader`, `Detector.own_scores`, `Calibration`, `AlarmState`,
 `OpenWindows`); a test holds that the verdicts are those of `Detector.score` and `Detector.score_windows`.
 """
 
@@ -16,6 +16,7 @@ from logmeta.closing import OpenWindows
 from logmeta.detector import Detector
 from logmeta.evaluate.verdicts import Verdicts, alarm_starts
 from logmeta.grouping import Line
+from logmeta.meta.scorer import with_recent_by_stream
 from logmeta.parse import ParsedEvent
 from logmeta.records import LogRecord
 from logmeta.window import FloatArray, IntArray
@@ -85,8 +86,10 @@ def window_verdicts(detector: Detector, reading: Reading) -> tuple[list[str | No
 
 
 def _raw(detector: Detector, reading: Reading) -> FloatArray:
-    templates = [event.shape.template for event in reading.events if event.is_head]
-    return detector.line_scores(reading.x, templates)
+    heads = [i for i, event in enumerate(reading.events) if event.is_head]
+    streams = [reading.records[i].stream for i in heads]
+    raw, _ = with_recent_by_stream(detector.own_scores(reading.x), streams, weight=detector.smoothing)
+    return np.asarray(raw + detector.all_added([reading.events[i].shape.template for i in heads]))
 
 
 def _line(reading: Reading, i: int, raw: FloatArray) -> tuple[str | None, Line]:

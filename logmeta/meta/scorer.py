@@ -11,17 +11,19 @@ NeurIPS 2017.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
 
-from logmeta.meta.features import COLUMNS, WIDTH
+from logmeta.meta.features import COLUMNS, WIDTH, members_of, smooth
 from logmeta.window import FloatArray
 
 Params: TypeAlias = dict[str, FloatArray]
 
 HIDDEN: Final = 16
+SMOOTHING: Final = 0.3
+_RECENT: Final = 10.0
 _BASE: Final = {
     "new_word": 1.0,
     "burst_long": 1.0,
@@ -55,6 +57,30 @@ def net_scores(params: Params, x: FloatArray) -> FloatArray:
 
 def _scores(net: Params, x: FloatArray) -> FloatArray:
     return np.asarray(x @ net["linear"] + gelu(x @ net["w1"] + net["b1"]) @ net["w2"])
+
+
+def with_recent(
+    own: FloatArray, *, weight: float = SMOOTHING, before: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """A stream's scores with a share of its recent ones in each, and the mean over those, both of shape (n,).
+
+    Args:
+        own: scores of the stream's next lines, in their order, shape (n,), n >= 1.
+        weight: that share, 0 to 1.
+        before: the mean over the lines before them (half-life 10 lines), shape (1,); None where the stream begins.
+    """
+    lately, _ = smooth(own[:, None], own[:1] if before is None else before, _RECENT)
+    return (1 - weight) * own + weight * lately[:, 0], lately[:, 0]
+
+
+def with_recent_by_stream(
+    own: FloatArray, streams: Sequence[Hashable], *, weight: float = SMOOTHING
+) -> tuple[FloatArray, FloatArray]:
+    """`with_recent` of lines of several streams, each from its first line on."""
+    scores, lately = np.empty_like(own), np.empty_like(own)
+    for members in members_of(streams).values():
+        scores[members], lately[members] = with_recent(own[members], weight=weight)
+    return scores, lately
 
 
 def nets_of(params: Params) -> list[Params]:

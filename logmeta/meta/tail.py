@@ -13,7 +13,7 @@ import numpy as np
 from logmeta.calibrate import tail_of
 from logmeta.meta.adapt import InnerLoop, guarded
 from logmeta.meta.episodes import Episode
-from logmeta.meta.scorer import Params, net_scores
+from logmeta.meta.scorer import Params, net_scores, with_recent
 from logmeta.window import FloatArray
 
 Learn: TypeAlias = Callable[[Sequence[Episode]], tuple[Params, InnerLoop]]
@@ -44,5 +44,6 @@ def _tail(
     for e in episodes:
         support, wrong, normal = ((x - scale[0]) / scale[1] for x in (e.support, e.corrupted, e.normal))
         fast, _ = guarded(params, wrong, support, inner)
-        tails.append(tail_of(net_scores(fast, normal)))
+        scores, _ = with_recent(net_scores(fast, normal))
+        tails.append(tail_of(scores))
     return np.asarray(np.mean(tails, axis=0))

@@ -83,12 +83,12 @@ def test_every_ablation_changes_the_scores_or_only_the_guard(name, lesson, recor
 def test_closed_form_heads_rank_corrupted_lines_above_the_support(head, lesson):
     made = head(lesson)
     good, _ = lesson.support.split()
-    assert made.raw_scores(lesson.wrong).mean() > made.raw_scores(good).mean()
+    assert made.own_scores(lesson.wrong).mean() > made.own_scores(good).mean()
 
 
 def test_the_untrained_sum_is_the_weighted_sum_of_the_evidence(lesson):
     x = lesson.support.x
-    apart = untrained_sum(lesson).raw_scores(x) - x @ base_weights()
+    apart = untrained_sum(lesson).own_scores(x) - x @ base_weights()
     assert np.ptp(apart) < 1e-3
 
 

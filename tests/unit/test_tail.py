@@ -8,7 +8,7 @@ from logmeta.calibrate import TAIL_LEVELS, tail_of
 from logmeta.meta.adapt import InnerLoop
 from logmeta.meta.episodes import Episode
 from logmeta.meta.features import WIDTH
-from logmeta.meta.scorer import HIDDEN, together
+from logmeta.meta.scorer import HIDDEN, together, with_recent
 from logmeta.meta.tail import usual_tail
 
 SCALE = (np.zeros(WIDTH, np.float32), np.ones(WIDTH, np.float32))
@@ -49,7 +49,9 @@ def test_the_usual_tail_is_the_one_that_three_of_five_systems_keep_below():
     episodes = [episode(name, row) for name, row in rows.items() for _ in range(2)]
     found = usual_tail(episodes, SCALE, lambda _: (FIRST, InnerLoop()))
     assert found.shape == (len(TAIL_LEVELS),)
-    np.testing.assert_allclose(found, np.quantile([tail_of(row) for row in rows.values()], 0.6, axis=0), atol=1e-4)
+    np.testing.assert_allclose(
+        found, np.quantile([tail_of(with_recent(row)[0]) for row in rows.values()], 0.6, axis=0), atol=1e-4
+    )
 
 
 def test_a_single_system_is_read_by_nets_that_saw_it():
