@@ -13,6 +13,7 @@ import numpy.typing as npt
 from logmeta.calibrate import AlarmLevel, Calibration, score_of
 from logmeta.explain import MOST_REASONS, SHOWN, SMALLEST_SHARE
 from logmeta.grouping import COLUMNS, Line, WindowReference, Windows
+from logmeta.recent import RecentWindows
 from logmeta.records import ModelId, Reason, ScoredWindow
 from logmeta.window import FloatArray
 from logmeta.windows import Closed, Window, WindowCutter
@@ -48,6 +49,7 @@ class OpenWindows:
         self.dropped = 0
         self._scorer = scorer
         self._cutter = WindowCutter(scorer.window)
+        self._recent = RecentWindows(scorer.reference)
         self._lines: dict[int, Line] = {}
         self._next = 0
         self._last: dict[str | None, WindowVerdict] = {}
@@ -100,7 +102,7 @@ class OpenWindows:
         lines = [[self._lines[p] for p in window.positions] for window in closed]
         self._release(closed)
         windows = Windows.of(lines, scorer.reference.known)
-        parts = scorer.reference.parts(windows)
+        parts = self._recent.judge(windows)
         raw = parts.sum(axis=1)
         surprise, p = scorer.calibration.surprise(raw), scorer.calibration.p_values(raw)
         scores = score_of(surprise, scorer.level.level)

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from logmeta.errors import InputError
+from logmeta.habits import Habits, roots
 from logmeta.window import FloatArray, IntArray
 
 MIN_WINDOWS: Final = 5
@@ -65,6 +66,10 @@ class Windows:
     def __len__(self) -> int:
         return len(self.counts)
 
+    def between(self, start: int, stop: int) -> Windows:
+        """Windows `start` to `stop - 1`."""
+        return Windows(self.counts[start:stop], self.edges[start:stop], self.shape[start:stop], self.pairs[start:stop])
+
 
 def _shape(window: Sequence[Line]) -> tuple[float, ...]:
     raw = sorted((line.raw for line in window), reverse=True)
@@ -72,6 +77,47 @@ def _shape(window: Sequence[Line]) -> tuple[float, ...]:
     seconds = max(times) - min(times) if times else 0.0
     level = max(line.level for line in window)
     return raw[0], float(np.mean(raw[:_TOP])), float(len(window)), seconds, float(level)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How odd each feature is beside those of some windows, `features` (m, columns).
+
+    Up to `spared` of the windows may be as odd as one that is judged, and have no say.
+    """
+
+    features: FloatArray
+    spared: int = 0
+
+    def at_least(self, x: FloatArray) -> IntArray:
+        """How many of the windows have at least each feature's value, shape (n, columns)."""
+        places = [np.searchsorted(o, f, side="left") for o, f in zip(self._ordered.T, x.T, strict=True)]
+        return np.asarray(len(self.features) - np.stack(places, axis=1))
+
+    def parts(self, x: FloatArray) -> FloatArray:
+        """What each feature adds to the raw score, shape (n, columns)."""
+        told = np.maximum(self.at_least(x) - self.spared, 0)
+        return self.sum(-np.log((1 + told) / (len(self.features) + 1)), x)
+
+    def sum(self, ranks: FloatArray, x: FloatArray) -> FloatArray:
+        """The same, where -log of each feature's rank is known already."""
+        middle, spread = self._usual
+        z = (x - middle) / spread
+        nats = ranks / 3 + np.clip(np.log1p(np.maximum(z, 0)), 0, _MOST_Z)
+        nats[:, _SHAPE] = ranks[:, _SHAPE] / 6  # length and duration drift with the load: they count, but little
+        return np.asarray(nats, dtype=np.float32)
+
+    @cached_property
+    def _ordered(self) -> FloatArray:
+        return np.sort(self.features, axis=0)
+
+    @cached_property
+    def _usual(self) -> tuple[FloatArray, FloatArray]:
+        """Median and upper spread of the windows' features, each of shape (columns,)."""
+        middle = np.median(self.features, axis=0)
+        upper = max(0.5, 1 - max(0.1, self.spared / len(self.features)))
+        spread = np.quantile(self.features, upper, axis=0) - middle
+        return middle, np.maximum(spread, 0.02 + 0.05 * np.abs(middle))
 
 
 @dataclass(frozen=True)
@@ -100,40 +146,26 @@ class WindowReference:
     @cached_property
     def own_scores(self) -> FloatArray:
         """Raw scores of the support's windows, each judged by the others, shape (n,): what calibrates."""
-        others = self._at_least(self.own_features) - 1
-        return np.asarray(self._sum(-np.log((1 + others) / len(self.support)), self.own_features).sum(axis=1))
+        others = self.scale.at_least(self.own_features) - 1
+        ranks = -np.log((1 + others) / len(self.support))
+        return np.asarray(self.scale.sum(ranks, self.own_features).sum(axis=1))
+
+    @cached_property
+    def scale(self) -> Scale:
+        """How odd features are beside the support's own."""
+        return Scale(self.own_features)
 
     def parts(self, windows: Windows) -> FloatArray:
         """What each kind of evidence adds to each window's raw score, shape (n, columns)."""
-        x = self._features(windows, own=False)
-        return self._sum(-np.log((1 + self._at_least(x)) / (len(self.support) + 1)), x)
+        return self.scale.parts(self.features(windows))
 
-    def _at_least(self, x: FloatArray) -> IntArray:
-        """How many of the support's windows have at least each feature's value, shape (n, columns)."""
-        places = [np.searchsorted(o, f, side="left") for o, f in zip(self._ordered.T, x.T, strict=True)]
-        return np.asarray(len(self.support) - np.stack(places, axis=1))
-
-    @cached_property
-    def _ordered(self) -> FloatArray:
-        return np.sort(self.own_features, axis=0)
-
-    @cached_property
-    def _usual(self) -> tuple[FloatArray, FloatArray]:
-        """Median and upper spread of the support's own features, each of shape (columns,)."""
-        middle = np.median(self.own_features, axis=0)
-        spread = np.quantile(self.own_features, 0.9, axis=0) - middle
-        return middle, np.maximum(spread, 0.02 + 0.05 * np.abs(middle))
-
-    def _sum(self, ranks: FloatArray, x: FloatArray) -> FloatArray:
-        middle, spread = self._usual
-        z = (x - middle) / spread
-        nats = ranks / 3 + np.clip(np.log1p(np.maximum(z, 0)), 0, _MOST_Z)
-        nats[:, _SHAPE] = ranks[:, _SHAPE] / 6  # length and duration drift with the load: they count, but little
-        return np.asarray(nats, dtype=np.float32)
+    def features(self, windows: Windows, habits: Habits | None = None) -> FloatArray:
+        """How far each window is from the support's, shape (n, columns); what is a habit of late is no distance."""
+        return self._features(windows, own=False, habits=habits)
 
     @cached_property
     def _support_roots(self) -> FloatArray:
-        return _roots(self.support.counts)
+        return roots(self.support.counts)
 
     @cached_property
     def _top_counts(self) -> FloatArray:
@@ -158,63 +190,68 @@ class WindowReference:
             befores[before] += n
         return pairs, befores
 
-    def _features(self, windows: Windows, *, own: bool) -> FloatArray:
+    def _features(self, windows: Windows, *, own: bool, habits: Habits | None = None) -> FloatArray:
         """One row per window; with `own` each support window is compared with the others only."""
-        near = self._nearest(windows, own=own)
-        missing, rare = self._presence(windows, own=own)
-        order, worst = self._orders(windows, own=own)
-        first, last = (self._edge(windows, i, own=own) for i in (0, 1))
+        near = self._nearest(windows, own=own, habits=habits)
+        missing, rare = self._presence(windows, own=own, habits=habits)
+        order, worst = self._orders(windows, own=own, habits=habits)
+        first, last = (self._edge(windows, i, own=own, habits=habits) for i in (0, 1))
         high, three, lines, seconds, level = windows.shape.T
         new = np.log1p(windows.counts[:, -1])
         lines, seconds = np.log1p(lines), np.log1p(seconds)
-        repeated = self._repeated(windows, own=own)
+        repeated = self._repeated(windows, own=own, habits=habits)
         columns = (high, three, new, near[:, 0], near.mean(axis=1), missing, rare, order, worst, last, first,
                    lines, -lines, seconds, -seconds, repeated, level)  # fmt: skip
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def _nearest(self, windows: Windows, *, own: bool) -> FloatArray:
+    def _nearest(self, windows: Windows, *, own: bool, habits: Habits | None = None) -> FloatArray:
         """Hellinger distances to the three nearest support windows, shape (n, 3), nearest first."""
-        like = _roots(windows.counts) @ self._support_roots.T
+        like = roots(windows.counts) @ self._support_roots.T
         if own:
             np.fill_diagonal(like, -np.inf)
         nearest = -np.sort(-like, axis=1)[:, :_TOP]
-        return np.asarray(np.sqrt(np.maximum(1 - np.maximum(nearest, 0), 0)))
+        distances = np.asarray(np.sqrt(np.maximum(1 - np.maximum(nearest, 0), 0)))
+        return distances if habits is None else np.minimum(distances, habits.distance(roots(windows.counts))[:, None])
 
-    def _presence(self, windows: Windows, *, own: bool) -> tuple[FloatArray, FloatArray]:
+    def _presence(self, windows: Windows, *, own: bool, habits: Habits | None = None) -> tuple[FloatArray, FloatArray]:
         """Surprise (nats) of all templates that are lacking together, and of the rarest that is there."""
         has = windows.counts > 0
         others = self._present - has if own else self._present
         share = (others + 0.5) / (len(self.support) - own + 1)
-        lacking = -np.log(np.maximum(1 - share, 1e-6))
-        usual = others > 0.5
+        absent = np.maximum(1 - share, 1e-6)
+        if habits is not None:
+            share, absent = np.maximum(share, habits.present), np.maximum(absent, habits.absent)
+        lacking, usual = -np.log(absent), others > 0.5
         return np.asarray((lacking * (~has & usual)).sum(axis=1)), np.asarray((-np.log(share) * has).max(axis=1))
 
-    def _orders(self, windows: Windows, *, own: bool) -> tuple[FloatArray, FloatArray]:
+    def _orders(self, windows: Windows, *, own: bool, habits: Habits | None = None) -> tuple[FloatArray, FloatArray]:
         """Mean and largest surprise (nats) of a template behind the one before it."""
         pairs, befores = self._pairs
+        habit = {} if habits is None else habits.pairs
         out = np.zeros((len(windows), 2))
         for row, of_window in zip(out, windows.pairs, strict=True):
             mine = Counter(of_window) if own else Counter[tuple[int, int]]()
             before = Counter(a for a, _ in of_window) if own else Counter[int]()
             nats = [
-                -np.log((pairs[pair] - mine[pair] + 0.5) / (befores[pair[0]] - before[pair[0]] + 1))
+                -np.log(
+                    max((pairs[pair] - mine[pair] + 0.5) / (befores[pair[0]] - before[pair[0]] + 1), habit.get(pair, 0))
+                )
                 for pair in of_window
             ]
             if nats:
                 row[:] = np.mean(nats), max(nats)
         return out[:, 0], out[:, 1]
 
-    def _edge(self, windows: Windows, which: int, *, own: bool) -> FloatArray:
+    def _edge(self, windows: Windows, which: int, *, own: bool, habits: Habits | None = None) -> FloatArray:
         """Surprise (nats) of starting (0) or ending (1) with a template."""
-        same = self._edge_counts[which][windows.edges[:, which]] - own
-        return np.asarray(-np.log((same + 0.5) / (len(self.support) - own + 1)))
+        edge = windows.edges[:, which]
+        share = (self._edge_counts[which][edge] - own + 0.5) / (len(self.support) - own + 1)
+        habit = 0.0 if habits is None else (habits.first, habits.last)[which][edge]
+        return np.asarray(-np.log(np.maximum(share, habit)))
 
-    def _repeated(self, windows: Windows, *, own: bool) -> FloatArray:
+    def _repeated(self, windows: Windows, *, own: bool, habits: Habits | None = None) -> FloatArray:
         """Largest log ratio of a template's count to the largest count of it in a support window."""
         top = self._top_counts
         most = np.where(windows.counts == top[0], top[1], top[0]) if own else top[0]
+        most = most if habits is None else np.maximum(most, habits.most)
         return np.asarray(np.log((windows.counts + 1) / (most + 1)).max(axis=1))
-
-
-def _roots(counts: FloatArray) -> FloatArray:
-    return np.asarray(np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)))

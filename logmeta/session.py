@@ -65,7 +65,14 @@ class ScoringSession:
         """A session of its own that goes on from here; what is frozen is shared."""
         detector, context = self.detector, self._reader.context
         memory = detector.memory
-        frozen = (detector, detector.base.encoders, memory.reference, memory.tree, detector.window_scorer)
+        frozen = (
+            detector,
+            detector.base.encoders,
+            memory.reference,
+            memory.tree,
+            detector.window_scorer,
+            detector.windows,
+        )
         known = {id(part): part for part in (*frozen, self._model)} | {id(context): context.copy()}
         return deepcopy(self, known)
 
