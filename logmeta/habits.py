@@ -50,9 +50,11 @@ class Habits:
         least = least_of(windows)
         has = (counts > 0).sum(axis=0)
         first, last = (np.bincount(edges[:, i], minlength=width) for i in (0, 1))
-        shares = (np.where(n >= least, n / windows, 0.0) for n in (has, windows - has, first, last))
+        present, absent, begins, ends = (
+            np.where(n >= least, n / windows, 0.0) for n in (has, windows - has, first, last)
+        )
         most = np.partition(counts, windows - least, axis=0)[windows - least]
-        return cls(*shares, _pairs(rows, width, least), most, roots(counts), least)
+        return cls(present, absent, begins, ends, _pairs(rows, width, least), most, roots(counts), least)
 
     def distance(self, mixes: FloatArray) -> FloatArray:
         """Hellinger distance within which `least` windows of late lie, shape (n,), from roots (n, templates)."""
