@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from logmeta.grouping import Line, WindowReference, Windows
 from logmeta.habits import BURST, Habits, least_of, roots, row_of
@@ -89,3 +91,16 @@ def test_the_windows_of_late_are_bounded(recent):
     for _ in range(6):
         recent.judge(windows([SERVED] * 500))
     assert len(recent) == MOST_WINDOWS
+
+
+def of_late():
+    return RecentWindows(WindowReference(windows([SERVED] * 90 + [(0, 2, 1)] * 9 + [DELETED])))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(15, 40), min_size=5, max_size=12))
+def test_a_kind_that_less_than_a_tenth_of_windows_are_of_stays_news_in_whatever_order(gaps):
+    recent = of_late()
+    first = scores(recent, [DELETED])[0]
+    later = scores(recent, [kind for gap in gaps for kind in [*[SERVED] * gap, DELETED]])
+    assert later[-1] > 0.9 * first
