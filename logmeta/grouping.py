@@ -115,7 +115,7 @@ class Scale:
     def _usual(self) -> tuple[FloatArray, FloatArray]:
         """Median and upper spread of the windows' features, each of shape (columns,)."""
         middle = np.median(self.features, axis=0)
-        upper = max(0.5, 1 - max(0.1, self.spared / len(self.features)))
+        upper = max(0.5, 0.9 - self.spared / len(self.features))
         spread = np.quantile(self.features, upper, axis=0) - middle
         return middle, np.maximum(spread, 0.02 + 0.05 * np.abs(middle))
 

@@ -98,6 +98,15 @@ def of_late():
 
 
 @settings(max_examples=20, deadline=None)
+@given(st.integers(1, BURST - 1), st.integers(0, 60))
+def test_no_burst_shorter_than_the_bound_excuses_itself_whenever_it_comes(length, before):
+    recent = of_late()
+    scores(recent, [SERVED] * before)
+    found = scores(recent, [DELETED] * length)
+    assert min(found) > 0.9 * found[0]
+
+
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(15, 40), min_size=5, max_size=12))
 def test_a_kind_that_less_than_a_tenth_of_windows_are_of_stays_news_in_whatever_order(gaps):
     recent = of_late()
