@@ -11,12 +11,10 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from logmeta.chances import excess, make_room
+from logmeta.chances import LONG, SHORT, excess, make_room, unlikely_next
 
 MAX_SHARES: Final = 2_000
 MAX_PAIRS: Final = 20_000
-_LONG: Final = 4_000.0  # half-lives in lines of the source, as for templates
-_SHORT: Final = 48.0
 _ESTABLISHED: Final = 50.0  # lines from which a stream is one that stays, not a request that ends
 _FORGOTTEN: Final = 30.0  # a stream silent for so many of its longest pauses has left
 _PATIENCE: Final = 2.0
@@ -53,11 +51,11 @@ class Together(NamedTuple):
     stream silent for longest, in lines, and how long it is silent now.
     """
 
-    order: float = 0.0
-    imbalance: float = 0.0
-    silence: float = 0.0
-    louder: tuple[float, float] = (0.0, 0.0)
-    silent: tuple[float, float] = (0.0, 0.0)
+    order: float
+    imbalance: float
+    silence: float
+    louder: tuple[float, float]
+    silent: tuple[float, float]
 
 
 @dataclass(slots=True)
@@ -91,21 +89,18 @@ class Across:
         return Together(order, imbalance, self.silence, louder, self.silent)
 
     def _order(self, stream: int, template: int, prior: float) -> float:
-        """Surprise that this template follows that of the line before, where that is of another stream.
-
-        Chances of pairs never seen: Witten, Bell (1991), as within a stream.
-        """
+        """Surprise that this template follows that of the line before, where that is of another stream."""
         if self.last_stream in (-1, stream):
             return 0.0
         pair, before = (self.last_template, template), self._followed()
         count = self.pairs.get(pair, 0)
-        p = (count + before.kinds * prior) / (before.times + before.kinds) if before.times else prior
+        nats = unlikely_next(count, before.times, before.kinds, prior)
         if not count:
             before.kinds += 1
             make_room(self.pairs, MAX_PAIRS)
         self.pairs[pair] = count + 1
         before.times += 1
-        return max(0.0, math.log(prior / max(p, 1e-9)))
+        return nats
 
     def _followed(self) -> Followed:
         found = self.followed.get(self.last_template)
@@ -118,11 +113,11 @@ class Across:
         """How much more often than usual an established stream came among the last tens of lines, and count it."""
         away = self.lines - share.line
         usual = share.long / (self.total + 1)
-        share.short = share.short * 0.5 ** (away / _SHORT) + 1
-        self.short_total = self.short_total * 0.5 ** (1 / _SHORT) + 1
+        share.short = share.short * 0.5 ** (away / SHORT[1]) + 1
+        self.short_total = self.short_total * 0.5 ** (1 / SHORT[1]) + 1
         nats = excess(share.short, usual * self.short_total + 0.5) if share.established else 0.0
-        share.long = share.long * 0.5 ** (away / _LONG) + 1
-        self.total = self.total * 0.5 ** (1 / _LONG) + 1
+        share.long = share.long * 0.5 ** (away / LONG) + 1
+        self.total = self.total * 0.5 ** (1 / LONG) + 1
         share.longest, share.line = max(share.longest, away), self.lines
         if share.established:
             self.next_due = min(self.next_due, self.lines + _PATIENCE * share.longest)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from logmeta.errors import InputError
-from logmeta.habits import Habits, roots
+from logmeta.habits import Habits, hellinger, roots
 from logmeta.window import FloatArray, IntArray
 
 MIN_WINDOWS: Final = 5
@@ -139,9 +139,14 @@ class WindowReference:
         return int(self.support.counts.shape[1]) - 1
 
     @cached_property
+    def no_habits(self) -> Habits:
+        """What is there before any window but the support's has been seen."""
+        return Habits.none(self.known + 1)
+
+    @cached_property
     def own_features(self) -> FloatArray:
         """Features of the support's windows, each against all the others, shape (n, columns)."""
-        return self._features(self.support, own=True)
+        return self._features(self.support, own=True, habits=self.no_habits)
 
     @cached_property
     def own_scores(self) -> FloatArray:
@@ -157,9 +162,9 @@ class WindowReference:
 
     def parts(self, windows: Windows) -> FloatArray:
         """What each kind of evidence adds to each window's raw score, shape (n, columns)."""
-        return self.scale.parts(self.features(windows))
+        return self.scale.parts(self.features(windows, self.no_habits))
 
-    def features(self, windows: Windows, habits: Habits | None = None) -> FloatArray:
+    def features(self, windows: Windows, habits: Habits) -> FloatArray:
         """How far each window is from the support's, shape (n, columns); what is a habit of late is no distance."""
         return self._features(windows, own=False, habits=habits)
 
@@ -190,7 +195,7 @@ class WindowReference:
             befores[before] += n
         return pairs, befores
 
-    def _features(self, windows: Windows, *, own: bool, habits: Habits | None = None) -> FloatArray:
+    def _features(self, windows: Windows, *, own: bool, habits: Habits) -> FloatArray:
         """One row per window; with `own` each support window is compared with the others only."""
         near = self._nearest(windows, own=own, habits=habits)
         missing, rare = self._presence(windows, own=own, habits=habits)
@@ -204,37 +209,38 @@ class WindowReference:
                    lines, -lines, seconds, -seconds, repeated, level)  # fmt: skip
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def _nearest(self, windows: Windows, *, own: bool, habits: Habits | None = None) -> FloatArray:
+    def _nearest(self, windows: Windows, *, own: bool, habits: Habits) -> FloatArray:
         """Hellinger distances to the three nearest support windows, shape (n, 3), nearest first."""
-        like = roots(windows.counts) @ self._support_roots.T
+        mixes = roots(windows.counts)
+        like = mixes @ self._support_roots.T
         if own:
             np.fill_diagonal(like, -np.inf)
         nearest = -np.sort(-like, axis=1)[:, :_TOP]
-        distances = np.asarray(np.sqrt(np.maximum(1 - np.maximum(nearest, 0), 0)))
-        return distances if habits is None else np.minimum(distances, habits.distance(roots(windows.counts))[:, None])
+        return np.minimum(hellinger(nearest), habits.distance(mixes)[:, None])
 
-    def _presence(self, windows: Windows, *, own: bool, habits: Habits | None = None) -> tuple[FloatArray, FloatArray]:
+    def _presence(self, windows: Windows, *, own: bool, habits: Habits) -> tuple[FloatArray, FloatArray]:
         """Surprise (nats) of all templates that are lacking together, and of the rarest that is there."""
         has = windows.counts > 0
         others = self._present - has if own else self._present
         share = (others + 0.5) / (len(self.support) - own + 1)
-        absent = np.maximum(1 - share, 1e-6)
-        if habits is not None:
-            share, absent = np.maximum(share, habits.present), np.maximum(absent, habits.absent)
+        absent = np.maximum(np.maximum(1 - share, 1e-6), habits.absent)
+        share = np.maximum(share, habits.present)
         lacking, usual = -np.log(absent), others > 0.5
         return np.asarray((lacking * (~has & usual)).sum(axis=1)), np.asarray((-np.log(share) * has).max(axis=1))
 
-    def _orders(self, windows: Windows, *, own: bool, habits: Habits | None = None) -> tuple[FloatArray, FloatArray]:
+    def _orders(self, windows: Windows, *, own: bool, habits: Habits) -> tuple[FloatArray, FloatArray]:
         """Mean and largest surprise (nats) of a template behind the one before it."""
         pairs, befores = self._pairs
-        habit = {} if habits is None else habits.pairs
         out = np.zeros((len(windows), 2))
         for row, of_window in zip(out, windows.pairs, strict=True):
             mine = Counter(of_window) if own else Counter[tuple[int, int]]()
             before = Counter(a for a, _ in of_window) if own else Counter[int]()
             nats = [
                 -np.log(
-                    max((pairs[pair] - mine[pair] + 0.5) / (befores[pair[0]] - before[pair[0]] + 1), habit.get(pair, 0))
+                    max(
+                        (pairs[pair] - mine[pair] + 0.5) / (befores[pair[0]] - before[pair[0]] + 1),
+                        habits.pairs.get(pair, 0),
+                    )
                 )
                 for pair in of_window
             ]
@@ -242,16 +248,15 @@ class WindowReference:
                 row[:] = np.mean(nats), max(nats)
         return out[:, 0], out[:, 1]
 
-    def _edge(self, windows: Windows, which: int, *, own: bool, habits: Habits | None = None) -> FloatArray:
+    def _edge(self, windows: Windows, which: int, *, own: bool, habits: Habits) -> FloatArray:
         """Surprise (nats) of starting (0) or ending (1) with a template."""
         edge = windows.edges[:, which]
         share = (self._edge_counts[which][edge] - own + 0.5) / (len(self.support) - own + 1)
-        habit = 0.0 if habits is None else (habits.first, habits.last)[which][edge]
+        habit = (habits.first, habits.last)[which][edge]
         return np.asarray(-np.log(np.maximum(share, habit)))
 
-    def _repeated(self, windows: Windows, *, own: bool, habits: Habits | None = None) -> FloatArray:
+    def _repeated(self, windows: Windows, *, own: bool, habits: Habits) -> FloatArray:
         """Largest log ratio of a template's count to the largest count of it in a support window."""
         top = self._top_counts
         most = np.where(windows.counts == top[0], top[1], top[0]) if own else top[0]
-        most = most if habits is None else np.maximum(most, habits.most)
-        return np.asarray(np.log((windows.counts + 1) / (most + 1)).max(axis=1))
+        return np.asarray(np.log((windows.counts + 1) / (np.maximum(most, habits.most) + 1)).max(axis=1))

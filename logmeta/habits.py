@@ -43,6 +43,12 @@ class Habits:
     least: int
 
     @classmethod
+    def none(cls, width: int) -> Habits:
+        """No habit at all, of so many templates: nothing becomes more usual by it."""
+        nothing = np.zeros(width, dtype=np.float32)
+        return cls(nothing, nothing, nothing, nothing, {}, nothing, np.zeros((0, width)), 0)
+
+    @classmethod
     def of(cls, rows: Sequence[Row]) -> Habits:
         """Habits of some windows, more than `BURST` of them."""
         counts, edges = np.stack([row.counts for row in rows]), np.stack([row.edges for row in rows])
@@ -57,9 +63,19 @@ class Habits:
         return cls(present, absent, begins, ends, _pairs(rows, width, least), most, roots(counts), least)
 
     def distance(self, mixes: FloatArray) -> FloatArray:
-        """Hellinger distance within which `least` windows of late lie, shape (n,), from roots (n, templates)."""
+        """Hellinger distance within which `least` windows of late lie, shape (n,), from roots (n, templates).
+
+        Infinite where there is no habit.
+        """
+        if not len(self.roots):
+            return np.full(len(mixes), np.inf, dtype=np.float32)
         like = np.partition(mixes @ self.roots.T, -self.least, axis=1)[:, -self.least]
-        return np.asarray(np.sqrt(np.maximum(1 - np.maximum(like, 0), 0)))
+        return hellinger(like)
+
+
+def hellinger(like: FloatArray) -> FloatArray:
+    """Distances of mixes from the dot products of their roots."""
+    return np.asarray(np.sqrt(np.maximum(1 - np.maximum(like, 0), 0)))
 
 
 def least_of(windows: int) -> int:

@@ -30,7 +30,7 @@ class RecentWindows:
         self._rows: deque[Row] = deque()
         self._features: deque[FloatArray] = deque()
         self._cells = self._left = 0
-        self._habits: Habits | None = None
+        self._habits = reference.no_habits
         self._scale = reference.scale
         self._count(reference.support, reference.own_features)
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from logmeta.across import Across
-from logmeta.chances import excess, make_room
+from logmeta.chances import LONG, SHORT, excess, make_room, unlikely_next
 from logmeta.parse import ParsedEvent, fingerprint
 
 Fact: TypeAlias = tuple[str | float, ...]
@@ -46,8 +46,6 @@ EVIDENCE: Final = (
     "youth",
 )
 AT: Final = {name: i for i, name in enumerate(EVIDENCE)}
-LONG: Final = 4_000.0  # half-life of the counts, in lines
-SHORT: Final = (8.0, 48.0)  # half-lives of the two burst windows, in lines
 BURST_SECONDS: Final = 5.0
 MAX_KEYS: Final = 20_000
 MAX_WORDS: Final = 100_000
@@ -229,12 +227,11 @@ class Context:
         base = self.tallies.get(template)
         prior = ((base.long if base else 0.0) + 0.5) / (self.total + 1)
         times = start.long if start else 0.0
-        p = (count + kinds * prior) / (times + kinds + 1e-9) if times > 0 and kinds else prior
         if count == 0:
             self.followers[before] = kinds + 1
             make_room(self.pairs, MAX_KEYS)
         self.pairs[pair] = count + 1
-        return max(0.0, math.log(prior / max(p, 1e-9))) if p < prior else 0.0
+        return unlikely_next(count, times, kinds, prior)
 
     def _bursts(self, tally: Tally, out: list[float]) -> None:
         away = self.lines - tally.line

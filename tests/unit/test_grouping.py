@@ -64,7 +64,7 @@ def test_an_ordinary_session_is_no_odder_than_the_support(reference):
 
 def test_the_surprise_of_lacking_a_template_that_all_eight_sessions_have_is_worked_out_by_hand(reference):
     # share = (8 + .5) / (8 + 1); lacking it surprises by -log(1 - share) = log 18
-    missing, _ = reference._presence(Windows.of([session(OPEN, WORK)], known=3), own=False)
+    missing, _ = reference._presence(Windows.of([session(OPEN, WORK)], known=3), own=False, habits=reference.no_habits)
     assert missing[0] == pytest.approx(np.log(18))
 
 
@@ -75,7 +75,7 @@ def test_a_session_judged_by_the_others_does_not_find_itself():
 
 
 def test_hellinger_distance_of_disjoint_windows_is_one(reference):
-    near = reference._nearest(Windows.of([session(NEW, NEW)], known=3), own=False)
+    near = reference._nearest(Windows.of([session(NEW, NEW)], known=3), own=False, habits=reference.no_habits)
     assert near[0].tolist() == pytest.approx([1.0, 1.0, 1.0])
 
 

@@ -205,6 +205,12 @@ def figure(found: Interval, metric: Metric) -> str:
     return middle if low == high == middle else f"{middle} [{low}, {high}]"
 
 
+def signed(found: Interval) -> str:
+    """A difference with its sign and, where it has a width, its interval."""
+    bounds = f" [{found.low:+.3f}, {found.high:+.3f}]" if found.has_width else ""
+    return f"{found.mean:+.3f}{bounds}"
+
+
 def systems_in_words(n: int) -> str:
     """`1 system`, `12 systems`."""
     return f"{n} system" if n == 1 else f"{n} systems"

@@ -20,6 +20,7 @@ from logmeta.evaluate.tables.sets import (
     mean_lead,
     rerun,
     rows_at,
+    signed,
     systems_in_words,
     told,
     with_best,
@@ -152,5 +153,4 @@ def _worth(lead: Interval | None) -> Cell:
     if lead is None:
         return plain(NOTHING)
     worth = -lead
-    bounds = f" [{worth.low:+.3f}, {worth.high:+.3f}]" if worth.has_width else ""
-    return Cell(f"{worth.mean:+.3f}{bounds}", worth.mean, wins=mark(lead))
+    return Cell(signed(worth), worth.mean, wins=mark(lead))

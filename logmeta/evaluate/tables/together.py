@@ -13,6 +13,7 @@ from logmeta.evaluate.tables.sets import (
     mean_cell,
     mean_lead,
     rerun,
+    signed,
     systems_in_words,
     with_best,
 )
@@ -66,9 +67,7 @@ def _cell(board: Board, places: list[Place], method: str) -> Cell:
     found, lead = mean_cell(board, places, method, AP), mean_lead(board, places, method, AP)
     if method == OURS or lead is None or found.value is None:
         return found
-    behind = -lead
-    bounds = f" [{behind.low:+.3f}, {behind.high:+.3f}]" if behind.has_width else ""
-    return Cell(f"{found.value:.3f} ({behind.mean:+.3f}{bounds})", found.value, found.rank, wins=found.wins)
+    return Cell(f"{found.value:.3f} ({signed(-lead)})", found.value, found.rank, wins=found.wins)
 
 
 def _head(k: int, systems: int) -> str:
