@@ -199,11 +199,13 @@ def _mount() -> None:
     from logmeta.evaluate.tables.command import EPILOG as REPORT_EPILOG
     from logmeta.evaluate.tables.command import report
     from logmeta.serve.commands import serve
+    from logmeta.serve.operator import sources
 
     app.command(name="eval", epilog=EVAL_EPILOG)(evaluate)
     app.command(name="report", epilog=REPORT_EPILOG)(report)
     app.add_typer(elastic, name="elastic", epilog="Example: logmeta elastic setup --url http://localhost:9200")
     app.command(name="serve", epilog="Example: logmeta serve --detectors detectors")(serve)
+    app.add_typer(sources, name="sources", epilog="Example: logmeta sources list")
 
 
 _mount()

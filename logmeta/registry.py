@@ -1,8 +1,8 @@
 """Versions of each source's detector in a folder; publishing and rolling back move a pointer.
 
 `root/<source folder>/<version>/` holds what `Detector.save_pretrained` wrote; versions count 1, 2, 3 and every
-scored line names the one that scored it. `root/<source folder>/current` names the version in use and `source` the
-source in its own spelling.
+scored line names the one that scored it. `root/<source folder>/current` names the version in use, `source` the
+source in its own spelling, and `standing.json` what an operator decided about it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ import hashlib
 import os
 import re
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from logmeta.errors import ArtifactError, UsageError
+import orjson
+
+from logmeta.errors import ArtifactError, LogmetaError, UsageError
+from logmeta.records import JsonValue
 
 if TYPE_CHECKING:
     from logmeta.detector import Detector, MetaModel
 
+ANY: Final = "any"
 MAX_SOURCE_BYTES = 512
 MAX_FOLDER_CHARS = 120
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-.")
@@ -54,6 +58,42 @@ def check_source(source: str) -> str:
     return source
 
 
+class SupersededError(LogmetaError):
+    """Somebody else published in the meantime: what was made from the version before is not wanted any more."""
+
+    kind = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands about a source beside its versions.
+
+    `waiting` is a version that waits for approval, `pinned` keeps the current version from being replaced by
+    anything that runs by itself, `disabled` stops scoring, `relearn` asks for a detector from the next lines.
+    `by` and `at` (ISO 8601) tell who decided last, and when.
+    """
+
+    waiting: str | None = None
+    approved: bool = False
+    pinned: bool = False
+    disabled: bool = False
+    relearn: bool = False
+    by: str | None = None
+    at: str | None = None
+
+    def after(self, waiting: str | None) -> Standing:
+        """What stands after a publication: nobody asks for a new detector any more."""
+        return replace(self, waiting=waiting, relearn=False)
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Standing:
+        """What was written, with unknown keys left out: a later version of logmeta may know more."""
+        return cls(**{name: fields[name] for name in cls.__dataclass_fields__ if name in fields})
+
+
 class Registry:
     """Every source's detector versions below one folder. Several processes may share it."""
 
@@ -63,6 +103,10 @@ class Registry:
     def sources(self) -> list[str]:
         """Every source with a published detector, in alphabetical order."""
         return sorted(path.read_text(encoding="utf-8") for path in self.root.glob("*/source"))
+
+    def count(self) -> int:
+        """How many sources there are, without reading them."""
+        return sum(1 for entry in os.scandir(self.root) if entry.is_dir())
 
     def versions(self, source: str) -> list[str]:
         """Published versions of a source, oldest first; empty for an unknown source."""
@@ -84,14 +128,73 @@ class Registry:
             return self.current(source)
         return pin if _VERSION.fullmatch(pin) and (self._folder(source) / pin).is_dir() else None
 
-    def publish(self, detector: Detector) -> str:
-        """Save a detector as its source's newest version and make it current; returns the version."""
+    def standing(self, source: str) -> Standing:
+        """What an operator decided about a source. Raises ArtifactError when that cannot be read."""
+        path = self._folder(source) / "standing.json"
+        try:
+            return Standing.from_dict(orjson.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return Standing()
+        except (orjson.JSONDecodeError, TypeError) as error:
+            raise ArtifactError(f"{path} is damaged: {error}; remove it, then decide again") from error
+
+    def publish(self, detector: Detector, *, instead_of: str | None = ANY, waiting: bool = False) -> str:
+        """Save a detector as its source's newest version and make it current; returns the version.
+
+        With `waiting` it does not become current but waits for approval. `instead_of` is the version it was made
+        to replace (None: the first one).
+
+        Raises:
+            SupersededError: another version than `instead_of` is current now.
+        """
         folder = self._folder(detector.source)
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "source", detector.source)
+        self._check_current(detector.source, instead_of)
+        write_text(folder / "source", detector.source)
         version = self._place(detector, folder)
-        _write(folder / "current", version)
+        if not waiting:
+            write_text(folder / "current", version)
+        standing = self.standing(detector.source)
+        if (answered := standing.after(version if waiting else None)) != standing:
+            self._write_standing(detector.source, answered)
         return version
+
+    def decide(self, source: str, *, current: str | None = None, **changes: Any) -> Standing:
+        """Change what stands about a source and, with `current`, which version is in use. Returns what stands now.
+
+        Raises:
+            UsageError: no such version.
+        """
+        if current is not None and self.resolve(source, current) is None:
+            has = ", ".join(self.versions(source)) or "none"
+            raise UsageError(f"source {source!r} has no version {current!r}; published: {has}")
+        standing = replace(self.standing(source), **changes)
+        self._write_standing(source, standing)
+        if current is not None:
+            write_text(self._folder(source) / "current", current)
+        return standing
+
+    def approve(self, source: str, **changes: Any) -> Standing:
+        """Make the version that waits for approval the current one, and mark the source as approved.
+
+        Raises:
+            UsageError: the source has no version at all.
+        """
+        waiting = self.standing(source).waiting
+        if waiting is None and self.current(source) is None:
+            raise UsageError(f"source {source!r} has no version to approve; onboard it, or wait until it has learned")
+        return self.decide(source, current=waiting, **{**changes, "waiting": None, "approved": True})
+
+    def _check_current(self, source: str, instead_of: str | None) -> None:
+        current = self.current(source)
+        if instead_of not in (ANY, current):
+            raise SupersededError(f"source {source!r} is at version {current}, not {instead_of}; start from that one")
+
+    def _write_standing(self, source: str, standing: Standing) -> None:
+        folder = self._folder(source)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "source", source)
+        write_text(folder / "standing.json", orjson.dumps(standing.to_dict(), option=orjson.OPT_INDENT_2).decode())
 
     def _place(self, detector: Detector, folder: Path) -> str:
         """Save under the next free number; another process may take a number first, then the one after is tried."""
@@ -138,13 +241,13 @@ class Registry:
         """
         versions, current = self.versions(source), self.current(source)
         older = versions[: versions.index(current)] if current in versions else versions
-        target = self.resolve(source, to) if to else next(iter(older[::-1]), None)
+        target = (to if to in versions else None) if to else next(iter(older[::-1]), None)
         if target is None:
             raise UsageError(
                 f"source {source!r} has no {f'version {to!r}' if to else 'older version'} to roll back to; "
                 f"published: {', '.join(versions) or 'none'}, current: {current}"
             )
-        _write(self._folder(source) / "current", target)
+        self.decide(source, current=target)
         return target
 
     def _folder(self, source: str) -> Path:
@@ -162,7 +265,7 @@ def _moved(saved: Path, target: Path) -> bool:
     return True
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Beside, then rename: a reader sees the old text or the new, never half of one."""
     handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -18,11 +18,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from logmeta.errors import InputError, LogmetaError, UsageError
+from logmeta.elastic.registry import SharedRegistry
+from logmeta.errors import BackendError, InputError, LogmetaError, UsageError
 from logmeta.records import JsonValue
 from logmeta.serve.batching import Job, Lane, QueueFullError, Worker
+from logmeta.serve.decisions import decide, parse_decision
 from logmeta.serve.documents import Document, Result, error_item, parse_score_request
 from logmeta.serve.metrics import Metrics
+from logmeta.serve.mirror import Mirror
 from logmeta.serve.onboarding import parse_onboard_request
 from logmeta.serve.settings import ServeSettings
 from logmeta.serve.sources import Sources
@@ -46,6 +49,7 @@ class Scorer:
         self.settings = settings
         self.metrics = Metrics(max_source_labels=settings.max_source_labels)
         self.sources = Sources(settings=settings, metrics=self.metrics)
+        self.mirror = self._mirror()
         self.worker = Worker(
             self._score_batch,
             max_documents=settings.max_waiting_documents,
@@ -56,6 +60,12 @@ class Scorer:
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="logmeta-load")
         self.loading: Future[None] | None = None
 
+    def _mirror(self) -> Mirror | None:
+        registry = self.sources.registry
+        if not isinstance(registry, SharedRegistry):
+            return None
+        return Mirror(registry, every_s=self.settings.shared_every_s, metrics=self.metrics)
+
     @property
     def ready(self) -> bool:
         loading = self.loading
@@ -63,10 +73,17 @@ class Scorer:
 
     def start(self, *, on_failure: Callable[[], None]) -> None:
         """Load the base model beside the event loop, so that `/healthz` answers at once."""
-        self.loading = self._loader.submit(self.sources.load_base)
+        self.loading = self._loader.submit(self._load)
         self.loading.add_done_callback(lambda loading: on_failure() if _error(loading) else None)
 
+    def _load(self) -> None:
+        if self.mirror is not None:
+            self.mirror.start()
+        self.sources.load_base()
+
     def close(self) -> None:
+        if self.mirror is not None:
+            self.mirror.close()
         self._loader.shutdown(wait=True, cancel_futures=True)
         self.worker.close()
         self.sources.learners.close()
@@ -122,6 +139,7 @@ def _routes(scorer: Scorer) -> list[Route]:
         route("/v1/detectors", list_detectors),
         route("/v1/detectors", onboard, "POST"),
         route("/v1/detectors/{source:path}", show_detector),
+        route("/v1/detectors/{source:path}", change_detector, "PATCH"),
         route("/metrics", show_metrics),
         route("/healthz", healthz, is_open=True),
         route("/readyz", readyz, is_open=True),
@@ -142,9 +160,9 @@ async def score(scorer: Scorer, request: Request) -> Response:
 
 
 async def list_detectors(scorer: Scorer, _: Request) -> Response:
-    """`GET /v1/detectors`: every source; the open ones with their summary."""
-    sources = await run_in_threadpool(scorer.sources.registry.sources)
-    return _json({"detectors": [scorer.sources.entry(source) for source in sources]})
+    """`GET /v1/detectors`: every source, learning ones too; the open ones with their summary."""
+    entries = await run_in_threadpool(scorer.sources.entries)
+    return _json({"detectors": list(entries)})
 
 
 async def show_detector(scorer: Scorer, request: Request) -> Response:
@@ -153,6 +171,16 @@ async def show_detector(scorer: Scorer, request: Request) -> Response:
     if not scorer.ready or await run_in_threadpool(scorer.sources.registry.current, source) is None:
         return _refuse(scorer, 404, "unknown_source", f"no detector of source {source!r}; onboard it first")
     return _json(await run_in_threadpool(scorer.sources.describe, source))
+
+
+async def change_detector(scorer: Scorer, request: Request) -> Response:
+    """`PATCH /v1/detectors/SOURCE`: approve, pin, disable, relearn or roll back, for all who share the registry."""
+    decision = parse_decision(await _body(request, scorer.settings.max_body_bytes))
+    source = request.path_params["source"]
+    if source not in await run_in_threadpool(scorer.sources.known):
+        return _refuse(scorer, 404, "unknown_source", f"nothing is known of source {source!r}; see GET /v1/detectors")
+    await run_in_threadpool(decide, scorer.sources.registry, source, decision)
+    return _json(await run_in_threadpool(scorer.sources.entry, source))
 
 
 async def onboard(scorer: Scorer, request: Request) -> Response:
@@ -210,7 +238,7 @@ def _answering(scorer: Scorer, endpoint: Endpoint) -> Endpoint:
         except QueueFullError:
             return _refuse(scorer, 503, "queue_full", "too much waits here already; try again", headers=RETRY_AFTER)
         except LogmetaError as error:
-            return _refuse(scorer, 400 if isinstance(error, (InputError, UsageError)) else 500, error.kind, str(error))
+            return _refuse(scorer, _status_of(error), error.kind, str(error))
 
     return answering
 
@@ -238,6 +266,12 @@ def _by_lane(items: Sequence[Document | Result]) -> dict[Lane, list[tuple[int, D
 
 def _error(loading: Future[None]) -> BaseException | None:
     return None if loading.cancelled() else loading.exception()
+
+
+def _status_of(error: LogmetaError) -> int:
+    if isinstance(error, BackendError):
+        return 503
+    return 400 if isinstance(error, (InputError, UsageError)) else 500
 
 
 def _json(content: dict[str, JsonValue], *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

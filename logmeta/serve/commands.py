@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from logmeta.elastic.secrets import SCORER_TOKEN_ENV, read_secret
+from logmeta.elastic.secrets import API_KEY_ENV, SCORER_TOKEN_ENV, read_secret
 from logmeta.errors import UsageError
+
+if TYPE_CHECKING:
+    from logmeta.elastic.client import Address
 
 
 def serve(
@@ -18,11 +21,23 @@ def serve(
     token_file: Annotated[
         Path | None, typer.Option(help=f"File with the bearer token clients must send (or set {SCORER_TOKEN_ENV}).")
     ] = None,
-    auto_onboard: Annotated[bool, typer.Option(help="Let unknown sources onboard from their first lines.")] = True,
+    onboarding: Annotated[
+        Literal["auto", "approve", "off"],
+        typer.Option(help="Unknown sources: learn from their first lines, wait for approval then, or stay unknown."),
+    ] = "auto",
+    max_sources: Annotated[int, typer.Option(help="No more sources learn by themselves than this.", min=1)] = 1_000,
     learn_lines: Annotated[int, typer.Option(help="How many first lines make a detector.", min=20)] = 200,
     refresh: Annotated[
         bool, typer.Option(help="Calibrate sources anew, as a version of their own, on their quiet lines.")
     ] = True,
+    registry_url: Annotated[
+        str | None, typer.Option(help="Elasticsearch that shares the detectors among scorers; --detectors mirrors it.")
+    ] = None,
+    registry_index: Annotated[str, typer.Option(help="Its index.")] = "logmeta-registry",
+    registry_api_key_file: Annotated[
+        Path | None, typer.Option(help=f"File with an API key for it (or set {API_KEY_ENV}).")
+    ] = None,
+    registry_ca: Annotated[Path | None, typer.Option(help="PEM file of the CA that signed its certificate.")] = None,
     base: Annotated[Path | None, typer.Option(help="Another base model than the shipped one.")] = None,
 ) -> None:
     """Score documents over HTTP: POST /v1/score."""
@@ -34,12 +49,21 @@ def serve(
         host=host,
         port=port,
         token=read_secret(token_file, SCORER_TOKEN_ENV),
-        auto_onboard=auto_onboard,
+        onboarding=onboarding,
+        max_sources=max_sources,
+        shared=_shared(registry_url, registry_api_key_file, registry_ca),
+        shared_index=registry_index,
         learn_lines=learn_lines,
         refresh_lines=REFRESH_LINES if refresh else 0,
         base=base,
     )
     run(settings)
+
+
+def _shared(url: str | None, api_key_file: Path | None, ca: Path | None) -> Address | None:
+    from logmeta.elastic.client import Address
+
+    return None if url is None else Address.parse(url, api_key=read_secret(api_key_file, API_KEY_ENV), ca=ca)
 
 
 def _made(folder: Path) -> Path:

@@ -12,7 +12,8 @@ from functools import partial
 from threading import Lock
 from typing import TypeAlias
 
-from logmeta.errors import LogmetaError
+from logmeta.errors import BackendError, LogmetaError
+from logmeta.registry import SupersededError
 from logmeta.serve.batching import QueueFullError
 from logmeta.serve.documents import Document, Result, skipped_item
 from logmeta.serve.metrics import Metrics
@@ -20,17 +21,20 @@ from logmeta.serve.settings import ServeSettings
 
 logger = logging.getLogger(__name__)
 
+BACKEND_RETRY_S = 15.0
 Onboarding: TypeAlias = "Callable[[str, Sequence[str]], Result]"
 
 
 @dataclass(slots=True)
 class Learning:
-    """The first lines of one source. `failed_until` is set when they made no detector."""
+    """The first lines of one source. `failed_until` is set when they made no detector, `waits_until` when they did
+    and it could not be published: then they are kept."""
 
     lines: list[str] = field(default_factory=list)
     size: int = 0
     seen_at: float = 0.0
     failed_until: float = 0.0
+    waits_until: float = 0.0
     onboarding: bool = False
 
     def add(self, documents: Sequence[Document], settings: ServeSettings) -> bool:
@@ -41,6 +45,15 @@ class Learning:
             self.lines.append(document.message)
             self.size += document.size
         return self._is_full(settings)
+
+    def put_off(self, *, keeping: bool, settings: ServeSettings) -> None:
+        """Try again later: with these lines when only the registry was down, else with fresh ones."""
+        self.onboarding = False
+        if keeping:
+            self.waits_until = time.monotonic() + BACKEND_RETRY_S
+        else:
+            self.failed_until = time.monotonic() + settings.learn_retry_s
+            self.lines, self.size = [], 0
 
     def _is_full(self, settings: ServeSettings) -> bool:
         return len(self.lines) >= settings.learn_lines or self.size >= settings.learn_bytes
@@ -65,10 +78,20 @@ class Learners:
                 return [skipped_item("too_many_sources") for _ in documents]
             if learning.failed_until > now:
                 return [skipped_item("unknown_source") for _ in documents]
-            start = not learning.onboarding and learning.add(documents, self._settings)
+            wanted = not learning.onboarding and learning.waits_until <= now
+            start = wanted and learning.add(documents, self._settings)
         if start:
             self._start(source, learning)
         return [{"status": "learning", "source": source} for _ in documents]
+
+    def collected(self) -> dict[str, int]:
+        """How many first lines each learning source has by now."""
+        with self._lock:
+            return {source: len(learning.lines) for source, learning in self._learning.items()}
+
+    def is_learning(self, source: str) -> bool:
+        with self._lock:
+            return source in self._learning
 
     def submit(self, task: Callable[[], Result]) -> Future[Result]:
         """Run an onboarding in its turn. Raises QueueFullError when too many already wait."""
@@ -115,12 +138,11 @@ class Learners:
     def _finish(self, source: str, learning: Learning, future: Future[Result]) -> None:
         error = None if future.cancelled() else future.exception()
         with self._lock:
-            if error is None:
+            if error is None or isinstance(error, SupersededError):  # or another scorer was faster
                 self._learning.pop(source, None)
                 self._metrics.learning.set(len(self._learning))
                 return
-            learning.failed_until = time.monotonic() + self._settings.learn_retry_s
-            learning.onboarding, learning.lines = False, []
+            learning.put_off(keeping=isinstance(error, BackendError), settings=self._settings)
         trace = None if isinstance(error, LogmetaError) else error
         logger.error("source %r could not be onboarded from its first lines: %s", source, error, exc_info=trace)
 

@@ -38,6 +38,10 @@ class Metrics:
         )
         self.waiting = self._gauge("queue_documents", "Documents that wait for the worker.")
         self.sessions = self._gauge("open_sources", "Detectors loaded with open streams.")
+        self.registry_up = self._gauge("registry_up", "Whether the shared registry answered last time.")
+        self.registry_changes = Counter(
+            "logmeta_registry_changes", "Sources taken over from the shared registry.", registry=self.registry
+        )
         self.learning = self._gauge("learning_sources", "Sources whose first lines are being collected.")
 
     def alarm_rate(self, source: str, *, asked: float, achieved: float) -> None:

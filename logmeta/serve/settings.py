@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+from logmeta.elastic.client import Address
+from logmeta.elastic.registry import INDEX
+
+Onboarding = Literal["auto", "approve", "off"]
 REFRESH_LINES: Final = 2_000
 
 
@@ -18,12 +22,16 @@ class ServeSettings:
     port: int = 9750
     token: str | None = field(default=None, repr=False)
     base: Path | None = None
-    auto_onboard: bool = True
+    onboarding: Onboarding = "auto"
+    shared: Address | None = None
+    shared_index: str = INDEX
+    shared_every_s: float = 5.0
     learn_lines: int = 200
     learn_bytes: int = 4 * 2**20
     learn_retry_s: float = 300.0
     late_after_s: float = 60.0
     refresh_lines: int = REFRESH_LINES
+    max_sources: int = 1_000
     max_learning: int = 100
     max_sessions: int = 200
     max_late_streams: int = 50_000

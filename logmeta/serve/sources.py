@@ -11,11 +11,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from logmeta.elastic.ecs import verdict
-from logmeta.errors import ArtifactError
+from logmeta.elastic.registry import SharedRegistry
+from logmeta.errors import ArtifactError, BackendError
 from logmeta.records import AlarmBudget
 from logmeta.refresh import QuietPool, refreshed
-from logmeta.registry import Registry
+from logmeta.registry import ANY, Registry, Standing, SupersededError
 from logmeta.serve.batching import Lane
 from logmeta.serve.documents import Document, Result, skipped_item
 from logmeta.serve.learning import Learners
@@ -65,7 +68,7 @@ class Sources:
 
     def __init__(self, *, settings: ServeSettings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
-        self.registry = Registry(settings.detectors)
+        self.registry = registry_of(settings)
         self.learners = Learners(self._onboard_lines, settings=settings, metrics=metrics)
         self._base: MetaModel | None = None
         self._open: OrderedDict[tuple[str, str], OpenSource] = OrderedDict()
@@ -87,9 +90,14 @@ class Sources:
     def score(self, lane: Lane, documents: Sequence[Document], explain: str) -> list[Result]:
         """One result per document, in order; documents of one lane, in the order in which they came."""
         source, pin = lane
+        standing = self.registry.standing(source)
+        if standing.disabled:
+            return [skipped_item("disabled") for _ in documents]
         version = self.registry.resolve(source, pin)
         if version is None:
-            return self._without_detector(source, pin, documents)
+            return self._without_detector(source, pin, standing, documents)
+        if standing.relearn and pin is None:
+            self.learners.learn(source, documents)
         if self._broken.get((source, version), 0.0) > time.monotonic():
             return [skipped_item("detector_unusable") for _ in documents]
         try:
@@ -97,7 +105,7 @@ class Sources:
         except ArtifactError as error:
             return self._unusable(source, version, documents, error)
         results = self._verdicts(opened, documents, explain)
-        if pin is None and self._settings.refresh_lines and opened.quiet.fresh >= opened.refresh_at:
+        if self._wants_refresh(opened) and not (pin or standing.pinned):
             self._refresh(opened, version)
         return results
 
@@ -118,23 +126,39 @@ class Sources:
             "source": source,
             "current": current,
             "versions": list(self.registry.versions(source)),
+            "standing": self.registry.standing(source).to_dict(),
+            "learning_lines": self.learners.collected().get(source),
             "open": opened is not None,
             "alarms_per_day": opened.alarms_per_day if opened else None,
             "summary": opened.detector.summary() if opened else None,
         }
 
-    def _without_detector(self, source: str, pin: str | None, documents: Sequence[Document]) -> list[Result]:
+    def entries(self) -> list[Result]:
+        """All of `known` as `entry` shows them."""
+        return [self.entry(source) for source in self.known()]
+
+    def known(self) -> list[str]:
+        """Every source that has a detector, a decision or first lines here."""
+        return sorted({*self.registry.sources(), *self.learners.collected()})
+
+    def _without_detector(
+        self, source: str, pin: str | None, standing: Standing, documents: Sequence[Document]
+    ) -> list[Result]:
         if pin is not None:
             return [skipped_item("unknown_version") for _ in documents]
-        if not self._settings.auto_onboard:
+        if standing.waiting is not None:
+            return [skipped_item("awaiting_approval") for _ in documents]
+        if self._settings.onboarding == "off":
             return [skipped_item("unknown_source") for _ in documents]
+        if not self.learners.is_learning(source) and self.registry.count() >= self._settings.max_sources:
+            return [skipped_item("too_many_sources") for _ in documents]
         return self.learners.learn(source, documents)
 
     def _opened(self, source: str, version: str) -> OpenSource:
         opened = self._open.get((source, version))
         if opened is None:
             detector = self.registry.load(source, version, base=self.base)
-            opened = OpenSource(detector, detector.session(), refresh_at=self._settings.refresh_lines)
+            opened = self._recalibrated(detector) or self._fresh(detector)
             self._open[source, version] = opened
         self._open.move_to_end((source, version))
         while len(self._open) > self._settings.max_sessions:
@@ -142,6 +166,21 @@ class Sources:
             self._metrics.evictions.labels("session").inc()
         self._metrics.sessions.set(len(self._open))
         return opened
+
+    def _fresh(self, detector: Detector) -> OpenSource:
+        return OpenSource(detector, detector.session(), refresh_at=self._settings.refresh_lines)
+
+    def _recalibrated(self, detector: Detector) -> OpenSource | None:
+        """The open source of a version that differs from this one in its calibration only: its streams go on."""
+        for key, opened in self._open.items():
+            if key[0] == detector.source and is_recalibration(detector, of=opened.detector):
+                opened.detector = detector
+                opened.session.recalibrate(detector)
+                return self._open.pop(key)
+        return None
+
+    def _wants_refresh(self, opened: OpenSource) -> bool:
+        return self._settings.refresh_lines > 0 and opened.quiet.fresh >= opened.refresh_at
 
     def _unusable(self, source: str, version: str, documents: Sequence[Document], error: ArtifactError) -> list[Result]:
         logger.error("source %r cannot be scored: %s", source, error)
@@ -173,8 +212,10 @@ class Sources:
         if found is None:
             return
         try:
-            new = self.registry.publish(found)
-        except ArtifactError as error:
+            new = self.registry.publish(found, instead_of=version)
+        except SupersededError:
+            return  # the next batch finds the version that came in between
+        except (ArtifactError, BackendError) as error:
             logger.error("source %r cannot be refreshed: %s", found.source, error)
             return
         opened.detector = replace(found, version=new)
@@ -194,9 +235,11 @@ class Sources:
         return latest - document.timestamp > self._settings.late_after_s
 
     def _onboard_lines(self, source: str, lines: Sequence[str]) -> Result:
-        return self._onboard(OnboardRequest(source, lines))
+        """What a learning source's first lines make; another scorer may have been faster."""
+        waiting = self._settings.onboarding == "approve"
+        return self._onboard(OnboardRequest(source, lines), instead_of=self.registry.current(source), waiting=waiting)
 
-    def _onboard(self, request: OnboardRequest) -> Result:
+    def _onboard(self, request: OnboardRequest, *, instead_of: str | None = ANY, waiting: bool = False) -> Result:
         budget = AlarmBudget(per_day=request.budget_per_day) if request.budget_per_day else None
         detector = self.base.onboard(
             request.lines,
@@ -206,5 +249,18 @@ class Sources:
             stream_regex=request.stream_regex,
             seed=request.seed,
         )
-        version = self.registry.publish(detector)
+        version = self.registry.publish(detector, instead_of=instead_of, waiting=waiting)
         return {"source": request.source, "version": version, "summary": detector.summary()}
+
+
+def registry_of(settings: ServeSettings) -> Registry:
+    """The folder, or the folder as the mirror of a shared registry."""
+    if settings.shared is None:
+        return Registry(settings.detectors)
+    return SharedRegistry(settings.detectors, settings.shared, index=settings.shared_index)
+
+
+def is_recalibration(detector: Detector, *, of: Detector) -> bool:
+    """Whether two versions of a source differ in their calibration only."""
+    same_templates = list(detector.memory.templates) == list(of.memory.templates)
+    return same_templates and all(np.array_equal(values, of.params[name]) for name, values in detector.params.items())

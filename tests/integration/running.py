@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -117,3 +119,37 @@ def stand_in(answer: Answer) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class Relay:
+    """Forwards TCP connections to a server; while it is cut, nothing answers at its address."""
+
+    def __init__(self, port: int):
+        self._target, self._cut = port, threading.Event()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def cut(self):
+        self._cut.set()
+
+    def mend(self):
+        self._cut.clear()
+
+    def close(self):
+        self._listening.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
+
+    def _pump(self, come, go):
+        with come, go, contextlib.suppress(OSError):
+            while not self._cut.is_set() and (data := come.recv(65536)):
+                if self._cut.is_set():
+                    return
+                go.sendall(data)

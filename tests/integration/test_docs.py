@@ -106,8 +106,10 @@ def commands(command, name: str) -> Iterator[tuple[str, object]]:
 
 
 def section_of(text: str, heading: str) -> str:
-    """What stands below a heading, up to the next one of any level."""
-    found = re.search(rf"^#+ `{re.escape(heading)}[^\n`]*`\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    """What stands below a heading, up to the next one of any level. One may be for several commands: `a b|c|d`."""
+    group, _, word = heading.rpartition(" ")
+    name = rf"{re.escape(group)} (?:[\w|]+\|)?{re.escape(word)}\b[^\n`]*"
+    found = re.search(rf"^#+ `{name}`\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
     assert found, f"configuration.md has no heading `{heading}`"
     return found[1]
 

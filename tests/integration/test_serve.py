@@ -208,7 +208,7 @@ def test_a_restarted_scorer_still_knows_its_sources(tmp_path):
     with httpx.Client(base_url=first.url, timeout=120) as api:
         onboarded(api, "kept")
     first.stop()
-    second = start_scorer(tmp_path, "--no-auto-onboard")
+    second = start_scorer(tmp_path, "--onboarding", "off")
     with httpx.Client(base_url=second.url, timeout=120) as api:
         kept, unknown = score(api, [{"source": "kept", "message": "x"}, {"source": "other", "message": "x"}])
     second.stop()

@@ -1,0 +1,286 @@
+"""A registry that several scorers share: an Elasticsearch index holds the truth, a folder here mirrors it.
+
+Scoring reads the folder only, so it goes on when Elasticsearch is down. Publishing and deciding go to the index
+first and are refused when somebody else was faster (the source's document is written only as it was read).
+
+One document per source (`kind: source`: current version, what was published, what an operator decided) and one per
+file of a version (`kind: file`, base64 in `data`). Files are written before the source's document names them.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from elasticsearch import ApiError, ConflictError, Elasticsearch, NotFoundError
+from elasticsearch.helpers import scan
+
+from logmeta.elastic.client import Address, backend_errors, connect
+from logmeta.errors import ArtifactError, BackendError, UsageError
+from logmeta.records import JsonValue
+from logmeta.registry import ANY, Registry, Standing, SupersededError, source_folder, write_text
+
+if TYPE_CHECKING:
+    from logmeta.detector import Detector
+
+logger = logging.getLogger(__name__)
+
+INDEX: Final = "logmeta-registry"
+ATTEMPTS: Final = 5
+MAX_WANTED: Final = 1_000
+MAPPINGS: Final[dict[str, JsonValue]] = {
+    "dynamic": False,
+    "properties": {"kind": {"type": "keyword"}, "source": {"type": "keyword"}},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where a version's files are: each has the id `PREFIX:NAME`. The prefix is never used twice."""
+
+    prefix: str
+    files: tuple[str, ...]
+
+    def ids(self) -> list[str]:
+        return [f"{self.prefix}:{name}" for name in self.files]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A source's document. `revision` counts its changes; `read_as` is what it must still be when written again."""
+
+    source: str
+    current: str | None = None
+    versions: dict[str, Published] = field(default_factory=dict)
+    standing: Standing = field(default_factory=Standing)
+    revision: int = 0
+    read_as: dict[str, Any] = field(default_factory=lambda: {"op_type": "create"})
+
+    @property
+    def next_version(self) -> str:
+        return str(1 + max(map(int, self.versions), default=0))
+
+    def with_version(self, version: str, published: Published, *, waiting: bool) -> Entry:
+        """After a publication: the new version is current, or waits for approval."""
+        current = self.current if waiting else version
+        standing = self.standing.after(version if waiting else None)
+        return replace(self, current=current, versions={**self.versions, version: published}, standing=standing)
+
+    def to_document(self) -> dict[str, JsonValue]:
+        return {
+            "kind": "source",
+            "source": self.source,
+            "current": self.current,
+            "versions": {version: asdict(published) for version, published in self.versions.items()},
+            "standing": self.standing.to_dict(),
+            "revision": self.revision + 1,
+        }
+
+    @classmethod
+    def of(cls, hit: dict[str, Any]) -> Entry:
+        """From a document as a get or a search returns it."""
+        kept = hit["_source"]
+        read_as = {f"if_{name}": hit.get(f"_{name}") for name in ("seq_no", "primary_term")}
+        standing = Standing.from_dict(kept["standing"])
+        versions = {version: Published(p["prefix"], tuple(p["files"])) for version, p in kept["versions"].items()}
+        return cls(kept["source"], kept["current"], versions, standing, kept["revision"], read_as)
+
+
+class SharedRegistry(Registry):
+    """Versions and decisions in an index, mirrored below `root`; `sync` brings the mirror up to date."""
+
+    def __init__(self, root: Path, address: Address, *, index: str = INDEX) -> None:
+        super().__init__(root)
+        self._address, self._index = address, index
+        self._client: Elasticsearch = connect(address)
+        self._wanted: set[tuple[str, str]] = set()
+        self._lock = Lock()
+
+    def sync(self) -> int:
+        """Bring folder and index together; returns how many sources changed here. Raises BackendError.
+
+        What only this folder has is published: so a scorer's own folder becomes a shared registry's first content.
+        """
+        with self._lock, backend_errors(self._address):
+            self._make_index()
+            entries = list(self._entries())
+            changed = sum([self._follow(entry) for entry in entries])
+            for source in set(self.sources()) - {entry.source for entry in entries}:
+                self._offer(source)
+            self._fetch_wanted({entry.source: entry for entry in entries})
+        return changed
+
+    def resolve(self, source: str, pin: str | None) -> str | None:
+        """As in a folder; a pinned version that is not mirrored yet comes with the next `sync`."""
+        found = super().resolve(source, pin)
+        if found is None and pin is not None and len(self._wanted) < MAX_WANTED:
+            self._wanted.add((source, pin))
+        return found
+
+    def publish(self, detector: Detector, *, instead_of: str | None = ANY, waiting: bool = False) -> str:
+        """As in a folder, and for every scorer.
+
+        Raises:
+            SupersededError: another version than `instead_of` is current now; the folder has it by then.
+            BackendError: Elasticsearch does not answer or refuses.
+        """
+        with self._lock, backend_errors(self._address):
+            for _ in range(ATTEMPTS):
+                entry = self._entry(detector.source)
+                if instead_of not in (ANY, entry.current):
+                    self._take_over(entry)
+                    raise SupersededError(f"source {entry.source!r} is at version {entry.current} by now")
+                with tempfile.TemporaryDirectory(prefix=".new-", dir=self.root) as scratch:
+                    saved = Path(scratch) / "detector"
+                    replace(detector, version=entry.next_version).save_pretrained(saved)
+                    if self._publish(saved, entry, entry.next_version, waiting=waiting):
+                        return entry.next_version
+        raise self._restless(detector.source)
+
+    def decide(self, source: str, *, current: str | None = None, **changes: Any) -> Standing:
+        """As in a folder, and for every scorer. Raises UsageError or BackendError."""
+        with self._lock, backend_errors(self._address):
+            for _ in range(ATTEMPTS):
+                entry = self._entry(source)
+                if current is not None and current not in entry.versions:
+                    has = ", ".join(entry.versions) or "none"
+                    raise UsageError(f"source {source!r} has no version {current!r}; published: {has}")
+                standing = replace(entry.standing, **changes)
+                if self._write(replace(entry, current=current or entry.current, standing=standing)):
+                    self._take_over(self._entry(source))
+                    return standing
+        raise self._restless(source)
+
+    def versions(self, source: str) -> list[str]:
+        """Every published version as of the last `sync`, mirrored here or not."""
+        return sorted({*super().versions(source), *self._mirrored(source).get("versions", ())}, key=int)
+
+    def _make_index(self) -> None:
+        if self._client.indices.exists(index=self._index):
+            return
+        settings = {"index.hidden": True, "index.number_of_shards": 1, "index.auto_expand_replicas": "0-1"}
+        try:
+            self._client.indices.create(index=self._index, mappings=MAPPINGS, settings=settings)
+        except ApiError as error:
+            if "resource_already_exists" not in str(error):
+                raise
+
+    def _entries(self) -> Iterator[Entry]:
+        query = {"query": {"term": {"kind": "source"}}, "seq_no_primary_term": True}
+        return map(Entry.of, scan(self._client, index=self._index, query=query, size=500))
+
+    def _entry(self, source: str) -> Entry:
+        try:
+            return Entry.of(self._client.get(index=self._index, id=_source_id(source)).body)
+        except NotFoundError:
+            return Entry(source)
+
+    def _write(self, entry: Entry) -> bool:
+        """False when the source's document is not any more as it was read."""
+        try:
+            self._client.index(
+                index=self._index, id=_source_id(entry.source), document=entry.to_document(), **entry.read_as
+            )
+        except ConflictError:
+            return False
+        return True
+
+    def _publish(self, saved: Path, entry: Entry, version: str, *, waiting: bool) -> bool:
+        """Files first, then the document that names them; files nobody names are taken back."""
+        prefix = f"file:{source_folder(entry.source)}:{version}:{secrets.token_hex(8)}"
+        published = Published(prefix, tuple(path.name for path in sorted(saved.iterdir())))
+        for identity, name in zip(published.ids(), published.files, strict=True):
+            data = base64.b64encode((saved / name).read_bytes()).decode()
+            fields = {"kind": "file", "source": entry.source, "version": version, "name": name, "data": data}
+            self._client.index(index=self._index, id=identity, document=fields)
+        if not self._write(entry.with_version(version, published, waiting=waiting)):
+            for identity in published.ids():
+                self._client.delete(index=self._index, id=identity)
+            return False
+        self._take_over(self._entry(entry.source))
+        return True
+
+    def _offer(self, source: str) -> None:
+        """Publish the current version of a source that the index does not know."""
+        version = self.current(source)
+        entry = replace(self._entry(source), standing=self.standing(source))  # a search may not see it yet
+        if version is not None and entry.revision == 0:
+            self._publish(self.path(source), entry, version, waiting=False)
+
+    def _follow(self, entry: Entry) -> bool:
+        """As `_take_over`; a source whose files are missing keeps what it has here, and holds no other source up."""
+        try:
+            return self._take_over(entry)
+        except ArtifactError as error:
+            logger.error("source %r stays as it is here: %s", entry.source, error)
+            return False
+
+    def _take_over(self, entry: Entry) -> bool:
+        """Bring a source's folder to what its document says, unless it has been there already."""
+        here = self._mirrored(entry.source)
+        if entry.revision <= here.get("revision", 0):
+            return False
+        for version in filter(None, (entry.current, entry.standing.waiting)):
+            self._fetch(entry, version)
+        self._write_standing(entry.source, entry.standing)
+        if entry.current is not None:
+            write_text(self._folder(entry.source) / "current", entry.current)
+        self._note(entry.source, revision=entry.revision, versions=sorted(entry.versions, key=int))
+        return True
+
+    def _fetch(self, entry: Entry, version: str) -> None:
+        """A version's files into the folder, unless they are there. Raises ArtifactError when some are missing."""
+        published, folder = entry.versions[version], self._folder(entry.source)
+        here = self._mirrored(entry.source).get("here", {})
+        if here.get(version) == published.prefix and (folder / version).is_dir():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as scratch:
+            self._download(published, Path(scratch) / "detector")
+            if (folder / version).exists():  # a version of the same number, from before the registry was shared
+                (folder / version).rename(Path(scratch) / "before")
+            (Path(scratch) / "detector").rename(folder / version)
+        self._note(entry.source, here={**here, version: published.prefix})
+
+    def _download(self, published: Published, target: Path) -> None:
+        target.mkdir()
+        for hit in self._client.mget(index=self._index, ids=published.ids())["docs"]:
+            if not hit.get("found"):
+                raise ArtifactError(
+                    f"{hit['_id']} is missing from {self._index}; roll back, or onboard the source again"
+                )
+            (target / Path(hit["_source"]["name"]).name).write_bytes(base64.b64decode(hit["_source"]["data"]))
+
+    def _fetch_wanted(self, entries: dict[str, Entry]) -> None:
+        wanted, self._wanted = self._wanted, set()
+        for source, version in wanted:
+            if source in entries and version in entries[source].versions:
+                self._fetch(entries[source], version)
+
+    def _mirrored(self, source: str) -> dict[str, Any]:
+        """What is known of the source's document: `revision`, `versions`, and which of them are `here`."""
+        try:
+            found: dict[str, Any] = orjson.loads((self._folder(source) / "shared.json").read_bytes())
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            return {}
+        return found
+
+    def _note(self, source: str, **known: Any) -> None:
+        write_text(self._folder(source) / "shared.json", orjson.dumps({**self._mirrored(source), **known}).decode())
+
+    def _restless(self, source: str) -> BackendError:
+        return BackendError(
+            f"source {source!r} changed {ATTEMPTS} times while it was written to {self._index}; try again"
+        )
+
+
+def _source_id(source: str) -> str:
+    return f"source:{source_folder(source)}"

@@ -1,0 +1,153 @@
+"""`logmeta sources ...`: what an operator does with the sources of a running scorer, over its HTTP API."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from logmeta.elastic.secrets import SCORER_TOKEN_ENV, read_secret
+from logmeta.errors import BackendError, UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TIMEOUT_S = 30.0
+sources = typer.Typer(help="See and steer the sources of a running scorer.", no_args_is_help=True)
+
+Source = Annotated[str, typer.Argument(help="Name of the source.")]
+ScorerUrl = Annotated[str, typer.Option(help="The scorer.")]
+TokenFile = Annotated[Path | None, typer.Option(help=f"File with its bearer token (or set {SCORER_TOKEN_ENV}).")]
+By = Annotated[str | None, typer.Option(help="Who decides; default: your user name.")]
+HERE = "http://127.0.0.1:9750"
+
+
+@sources.command("list", epilog="Example: logmeta sources list --json | jq '.[] | select(.standing.waiting)'")
+def list_sources(
+    scorer_url: ScorerUrl = HERE,
+    token_file: TokenFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")] = False,
+) -> None:
+    """Every source: its status, versions, lines it was made from, and its alarms a day beside the budget."""
+    entries = _ask(scorer_url, token_file, "/v1/detectors")["detectors"]
+    if as_json:
+        typer.echo(json.dumps(entries, indent=2))
+        return
+    from rich.console import Console
+
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 140).print(_table(entries))
+
+
+@sources.command(epilog="Example: logmeta sources pin payments --version 3")
+def pin(
+    source: Source,
+    version: Annotated[str | None, typer.Option(help="Version to pin; default: the current one.")] = None,
+    scorer_url: ScorerUrl = HERE,
+    token_file: TokenFile = None,
+    by: By = None,
+) -> None:
+    """Keep a source at one version: nothing that runs by itself replaces it."""
+    _decide(scorer_url, token_file, source, by, pinned=True, **({"current": version} if version else {}))
+
+
+@sources.command(epilog="Example: logmeta sources use payments 2")
+def use(
+    source: Source,
+    version: Annotated[str, typer.Argument(help="Version to go (back) to.")],
+    scorer_url: ScorerUrl = HERE,
+    token_file: TokenFile = None,
+    by: By = None,
+) -> None:
+    """Make another version the current one."""
+    _decide(scorer_url, token_file, source, by, current=version)
+
+
+def _switch(name: str, words: str, **decision: bool) -> None:
+    """A command that sets one flag of a source."""
+
+    def command(source: Source, scorer_url: ScorerUrl = HERE, token_file: TokenFile = None, by: By = None) -> None:
+        _decide(scorer_url, token_file, source, by, **decision)
+
+    sources.command(name, help=words, epilog=f"Example: logmeta sources {name} payments")(command)
+
+
+_switch("approve", "Put the detector that waits for approval into use, or mark the current one.", approved=True)
+_switch("unpin", "Let a pinned source be refreshed again.", pinned=False)
+_switch("disable", "Stop scoring a source; its documents are indexed as skipped, reason disabled.", disabled=True)
+_switch("enable", "Score a disabled source again.", disabled=False)
+_switch("relearn", "Make a new version from the next lines; the present one scores until then.", relearn=True)
+
+
+def status_of(entry: dict[str, Any]) -> str:
+    """One word for where a source stands."""
+    standing, summary = entry["standing"], entry["summary"]
+    if standing["disabled"]:
+        return "disabled"
+    if entry["current"] is None:
+        return "awaiting approval" if standing["waiting"] else "learning"
+    marks = [word for word, is_so in (("pinned", standing["pinned"]), ("relearning", standing["relearn"])) if is_so]
+    if summary is None:  # no line of it came since the scorer started
+        return ", ".join(["ready", *marks])
+    return ", ".join(["provisional" if summary["provisional"] else "scored", *marks])
+
+
+def _table(entries: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table("source", "status", "version", "of", "made from", "alarms a day", "budget", "decided by", box=None)
+    for entry in entries:
+        summary, standing = entry["summary"] or {}, entry["standing"]
+        made_from = summary.get("lines_used") or entry["learning_lines"]
+        table.add_row(
+            entry["source"],
+            status_of(entry),
+            entry["current"] or "-",
+            str(len(entry["versions"])),
+            f"{made_from} lines" if made_from else "-",
+            "-" if entry["alarms_per_day"] is None else f"{entry['alarms_per_day']:.1f}",
+            f"{summary['alarm_budget_per_day']:g}" if summary else "-",
+            f"{standing['by']}, {standing['at'][:16]}" if standing["by"] else "-",
+        )
+    return table
+
+
+def _decide(url: str, token_file: Path | None, source: str, by: str | None, **decision: Any) -> None:
+    body = {**decision, "by": by or getpass.getuser()}
+    entry = _ask(url, token_file, f"/v1/detectors/{quote(source, safe='')}", body)
+    typer.echo(f"{source}: {status_of(entry)}, version {entry['current'] or 'none'}", err=True)
+
+
+def _ask(url: str, token_file: Path | None, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The scorer's answer. Raises UsageError when it refuses, BackendError when it does not answer."""
+    token = read_secret(token_file, SCORER_TOKEN_ENV)
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        request = urllib.request.Request(
+            url.rstrip("/") + path, data, headers, method="GET" if body is None else "PATCH"
+        )
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            found: dict[str, Any] = json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise _refusal(url, error) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise BackendError(f"no scorer answers at {url}: {reason}; start it, or correct --scorer-url") from error
+    return found
+
+
+def _refusal(url: str, error: urllib.error.HTTPError) -> UsageError | BackendError:
+    if error.code == 401:
+        return BackendError(f"the scorer at {url} refused the token; give it with --token-file")
+    try:
+        reason = json.load(error)["error"]["reason"]
+    except (ValueError, KeyError, TypeError):
+        reason = f"what answers {error.code} at {url} is no scorer; correct --scorer-url"
+    return BackendError(reason) if error.code >= 500 else UsageError(reason)
