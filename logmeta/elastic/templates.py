@@ -82,7 +82,7 @@ def plain_logs_template() -> dict[str, JsonValue]:
         "priority": 50,
         "composed_of": [MAPPINGS, HOOK],
         "ignore_missing_component_templates": [HOOK],
-        "template": {"settings": {"index.default_pipeline": HOOK}, "mappings": _log_line_mapping()},
+        "template": {"settings": {"index": {"default_pipeline": HOOK}}, "mappings": _log_line_mapping()},
         "_meta": META,
     }
 

@@ -18,8 +18,6 @@ from logmeta.elastic.annotate import index, raw_documents
 from logmeta.elastic.client import Address
 from logmeta.elastic.ecs import iso
 from logmeta.elastic.node import free_port
-from logmeta.elastic.setup import setup, teardown
-from logmeta.elastic.templates import HOOK, MAPPINGS, PIPELINE, TAG
 
 pytestmark = pytest.mark.elasticsearch
 
@@ -90,34 +88,6 @@ def settings(client, **values):
         yield
     finally:
         client.cluster.put_settings(persistent=dict.fromkeys(named))
-
-
-def test_set_up_puts_templates_pipeline_and_hook_and_may_be_repeated(client, address):
-    before = client.ingest.get_pipeline(id=HOOK).body[HOOK]["processors"]
-    setup(client, address)
-    assert client.cluster.exists_component_template(name=MAPPINGS)
-    assert client.ingest.get_pipeline(id=PIPELINE).body[PIPELINE]["processors"][0]["logmeta"]["tag"] == TAG
-    assert client.ingest.get_pipeline(id=HOOK).body[HOOK]["processors"] == before
-    assert sum("logmeta" in step for step in before) == 1
-
-
-def test_set_up_and_removal_keep_what_others_put_into_the_hook(client, address):
-    theirs = {"set": {"field": "theirs", "value": "kept"}}
-    hook = client.ingest.get_pipeline(id=HOOK).body[HOOK]["processors"]
-    mapping = {"properties": {"theirs": {"type": "keyword"}}}
-    client.ingest.put_pipeline(id=HOOK, processors=[theirs, *hook])
-    client.cluster.put_component_template(name=HOOK, template={"mappings": mapping})
-    setup(client, address)
-    steps = client.ingest.get_pipeline(id=HOOK).body[HOOK]["processors"]
-    assert [next(iter(step)) for step in steps] == ["set", "logmeta"]
-    teardown(client, address)
-    steps = client.ingest.get_pipeline(id=HOOK).body[HOOK]["processors"]
-    assert [next(iter(step)) for step in steps] == ["set"]
-    [kept] = client.cluster.get_component_template(name=HOOK)["component_templates"]
-    assert kept["component_template"]["template"]["mappings"] == mapping
-    client.ingest.put_pipeline(id=HOOK, processors=[])
-    client.cluster.put_component_template(name=HOOK, template={})
-    setup(client, address)
 
 
 def test_a_real_log_is_annotated_and_read_back(client, address, stream, normal_lines):
@@ -218,25 +188,6 @@ def cli(*arguments, **environment):
         [sys.executable, "-m", "logmeta.cli", "elastic", *arguments],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-
-
-def refused(done):
-    """What a backend's trouble looks like: exit code 5, words on stderr, no traceback."""
-    assert done.returncode == 5, done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    return done.stderr
-
-
-def test_the_doctor_finds_all_in_order(client, node, scorer):
-    done = cli("doctor", "--url", node.url, "--scorer-url", scorer.url)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "BAD" not in done.stdout
-
-
-def test_the_doctor_names_a_scorer_that_is_down(client, node):
-    done = cli("doctor", "--url", node.url, "--scorer-url", f"http://127.0.0.1:{free_port()}")
-    assert "scorer" in refused(done)
-    assert "BAD scorer" in done.stdout
 
 
 def test_annotating_here_writes_the_same_fields_once(client, node, tmp_path, normal_lines):

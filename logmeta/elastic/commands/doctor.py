@@ -10,6 +10,8 @@ import typer
 from logmeta.elastic.commands.options import ApiKeyFile, Ca, Url, to_address
 from logmeta.errors import BackendError
 
+_MARKS = {"ok": "ok  ", "warn": "WARN", "bad": "BAD "}
+
 
 def doctor(
     url: Url,
@@ -17,6 +19,7 @@ def doctor(
     ca: Ca = None,
     scorer_url: Annotated[str | None, typer.Option(help="Also check this scorer, from here.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the scorer's bearer token.")] = None,
+    plugin: Annotated[bool, typer.Option(help="Check the plugin, pipeline and hook too.")] = True,
 ) -> None:
     """Check everything annotation needs; exit code 5 when something is missing."""
     from logmeta.elastic.client import connect
@@ -24,10 +27,11 @@ def doctor(
     from logmeta.elastic.secrets import SCORER_TOKEN_ENV, read_secret
 
     address = to_address(url, api_key_file, ca)
-    checks = check(connect(address), address, scorer_url=scorer_url, token=read_secret(token_file, SCORER_TOKEN_ENV))
+    scorer_token = read_secret(token_file, SCORER_TOKEN_ENV)
+    checks = check(connect(address), address, scorer_url=scorer_url, token=scorer_token, plugin=plugin)
     for found in checks:
-        typer.echo(f"{'ok ' if found.ok else 'BAD'} {found.name}: {found.found}" + _arrow(found.way_out))
-    bad = [found.name for found in checks if not found.ok]
+        typer.echo(f"{_MARKS[found.grade]} {found.name}: {found.found}" + _arrow(found.way_out))
+    bad = [found.name for found in checks if found.grade == "bad"]
     if bad:
         raise BackendError(f"not ready: {', '.join(bad)}; each line above names its way out")
 
