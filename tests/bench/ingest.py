@@ -1,0 +1,195 @@
+"""What annotation on ingest costs: the same bulks into the same index with the processor and without, in turn.
+
+usage: python tests/bench/ingest.py [--documents 100000] [--rounds 5] [--out docs/results/ingest.json]
+Needs Maven and a JDK 21 or later. Elasticsearch, the scorer and two clients share this machine; figures are per
+document: CPU of the Elasticsearch process and of the scorer, wall time, and the latency of 100-document bulks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
+
+import orjson
+from elasticsearch import Elasticsearch
+from logs import lines
+from running import RunningScorer, start_scorer
+
+from logmeta.elastic.client import Address, connect
+from logmeta.elastic.ecs import iso
+from logmeta.elastic.node import LocalNode
+from logmeta.elastic.plugin import build_plugin, build_testsupport
+from logmeta.elastic.setup import setup
+
+START = 1_767_225_600.0
+LEARN = 200
+HOSTS = 8
+CLIENTS = 2
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def bodies(messages: list[str], size: int) -> list[bytes]:
+    """Bulk bodies as a shipper sends them: messages of eight hosts in turn."""
+    out = []
+    for start in range(0, len(messages), size):
+        parts = []
+        for place, message in enumerate(messages[start : start + size], start):
+            host = {"name": f"web-{place % HOSTS}.example.org"}
+            ecs = {"data_stream": {"type": "logs", "dataset": "bench", "namespace": "default"}, "host": host}
+            fields = {"@timestamp": iso(START + place / 1000), "message": message, **ecs}
+            parts += [b'{"create":{}}', orjson.dumps(fields)]
+        out.append(b"\n".join(parts) + b"\n")
+    return out
+
+
+def elasticsearch_cpu_s(client: Elasticsearch) -> float:
+    [node] = client.nodes.stats(metric="process")["nodes"].values()
+    return node["process"]["cpu"]["total_in_millis"] / 1000
+
+
+def scorer_cpu_s(scorer: RunningScorer) -> float:
+    fields = Path(f"/proc/{scorer.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def send(client: Elasticsearch, stream: str, parts: list[bytes], pipeline: str | None) -> list[float]:
+    """Send the bulks one by one; the seconds of each."""
+    took = []
+    for body in parts:
+        start = time.perf_counter()
+        answer = client.options(request_timeout=120).bulk(
+            index=stream, operations=body, pipeline=pipeline, filter_path="errors"
+        )
+        took.append(time.perf_counter() - start)
+        assert not answer["errors"]
+    return took
+
+
+def one_round(node: LocalNode, scorer: RunningScorer, stream: str, parts: list[bytes], pipeline: str | None) -> dict:
+    """All bulks by the clients together; CPU and wall time per document."""
+    clients = [connect(Address.parse(node.url)) for _ in range(CLIENTS)]
+    took: list[float] = []
+    threads = [
+        threading.Thread(target=lambda i=i: took.extend(send(clients[i], stream, parts[i::CLIENTS], pipeline)))
+        for i in range(CLIENTS)
+    ]
+    cpu, scored, start = elasticsearch_cpu_s(clients[0]), scorer_cpu_s(scorer), time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wall = time.perf_counter() - start
+    clients[0].indices.refresh(index=stream)
+    used = elasticsearch_cpu_s(clients[0]) - cpu, scorer_cpu_s(scorer) - scored
+    count = clients[0].count(index=stream)["count"]
+    return {
+        "documents": count,
+        "documents_per_s": count / wall,
+        "elasticsearch_cpu_us": 1e6 * used[0] / count,
+        "scorer_cpu_us": 1e6 * used[1] / count,
+        "p50_ms": 1000 * statistics.median(took),
+        "p99_ms": 1000 * sorted(took)[int(0.99 * (len(took) - 1))],
+    }
+
+
+def statuses(client: Elasticsearch, stream: str) -> Counter:
+    found = client.search(index=stream, size=0, aggs={"by": {"terms": {"field": "logmeta.status"}}})
+    return Counter({bucket["key"]: bucket["doc_count"] for bucket in found["aggregations"]["by"]["buckets"]})
+
+
+def onboard(client: Elasticsearch) -> None:
+    """Send first lines and wait until the source is scored."""
+    client.bulk(index="logs-bench-learn", operations=bodies(lines("normal", LEARN), LEARN)[0])
+    for _ in range(600):
+        fields = {"@timestamp": iso(START), "message": "x", "data_stream": {"dataset": "bench"}}
+        answer = client.index(index="logs-bench-learn", document=fields)
+        found = client.get(index=answer["_index"], id=answer["_id"])["_source"]["logmeta"]["status"]
+        if found in ("scored", "late"):
+            return
+        time.sleep(0.2)
+    raise SystemExit("the source was not onboarded within 120 s")
+
+
+def measure(node: LocalNode, scorer: RunningScorer, messages: list[str], size: int, rounds: int) -> dict:
+    """With and without in turn, the first pair thrown away as warm-up; medians, and ratios within each pair."""
+    client, parts = connect(Address.parse(node.url)), bodies(messages, size)
+    found: dict[str, list[dict]] = {"with": [], "without": []}
+    told: Counter = Counter()
+    for number in range(rounds + 1):
+        pair = {}
+        for name, pipeline in (("without", "_none"), ("with", None)):
+            stream = f"logs-bench-{size}.{name}.{number}"
+            pair[name] = one_round(node, scorer, stream, parts, pipeline)
+            if name == "with":
+                told += statuses(client, stream)
+        if number:
+            for name, figures in pair.items():
+                found[name].append(figures)
+    return {"bulk_size": size, "statuses": dict(told), "rounds": found, **summary(found)}
+
+
+def summary(found: dict[str, list[dict]]) -> dict:
+    medians = {
+        name: {key: round(statistics.median(r[key] for r in rounds), 2) for key in rounds[0]}
+        for name, rounds in found.items()
+    }
+    pairs = list(zip(found["with"], found["without"], strict=True))
+
+    def ratio(key: str) -> float:
+        return round(statistics.median(w[key] / wo[key] for w, wo in pairs), 3)
+
+    return {
+        "medians": medians,
+        "elasticsearch_cpu_ratio": ratio("elasticsearch_cpu_us"),
+        "throughput_ratio": ratio("documents_per_s"),
+        "added_p50_ms": round(statistics.median(w["p50_ms"] - wo["p50_ms"] for w, wo in pairs), 2),
+        "added_p99_ms": round(statistics.median(w["p99_ms"] - wo["p99_ms"] for w, wo in pairs), 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 100])
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    messages = lines("test", options.documents)
+    with tempfile.TemporaryDirectory() as folder:
+        scorer = start_scorer(Path(folder), "--learn-lines", str(LEARN))
+        try:
+            zips = [build_plugin(), build_testsupport()]
+            with LocalNode(plugins=zips, settings={"logmeta.scorer.urls": scorer.url}, heap_mb=1024) as node:
+                address = Address.parse(node.url)
+                client = connect(address)
+                setup(client, address)
+                onboard(client)
+                done = [measure(node, scorer, messages, size, options.rounds) for size in options.sizes]
+                plugin = client.perform_request("GET", "/_logmeta/stats", headers={"accept": "application/json"}).body
+        finally:
+            scorer.stop()
+    report = {"command": " ".join(sys.argv), "when": time.strftime("%Y-%m-%d"), **machine(), "sizes": done}
+    report["plugin"] = list(plugin["nodes"].values())
+    text = json.dumps(report, indent=1)
+    (options.out.write_text(text + "\n") if options.out else print(text))
+
+
+def machine() -> dict:
+    revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return {"cores": os.cpu_count(), "python": platform.python_version(), "revision": revision.stdout.strip()}
+
+
+if __name__ == "__main__":
+    main()
