@@ -4,6 +4,7 @@
 python3 dev.py demo [flags of `logmeta demo`]    install what the demo needs, then run it
 python3 dev.py test [flags of pytest]            install everything, then run every check and every test
 python3 dev.py run ARGS...                       run `logmeta ARGS...` in the project's environment
+python3 dev.py wheel [flags of `uv build`]       build the Elasticsearch plugin, then a wheel in dist/ that brings it
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ UV = TOOLS / "bin" / "uv"
 
 
 def main(args: list[str]) -> int:
-    if not args or args[0] not in ("demo", "test", "run"):
+    if not args or args[0] not in ("demo", "test", "run", "wheel"):
         print(__doc__, file=sys.stderr)
         return 2
     if sys.version_info < (3, 11):
@@ -34,6 +35,8 @@ def main(args: list[str]) -> int:
     if command == "test":
         return run_tests(rest)
     call(str(UV), "sync", "--quiet", "--frozen", "--no-dev", "--extra", "serve", "--inexact")
+    if command == "wheel":
+        return build_wheel(rest)
     words = rest if command == "run" else ["demo", *rest]
     return subprocess.run([str(ROOT / ".venv" / "bin" / "logmeta"), *words], cwd=ROOT, check=False).returncode
 
@@ -62,7 +65,14 @@ def run_tests(rest: list[str]) -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of the many processes compiles torch's sources anew
     call(str(bin_dir / "python"), "-m", "pytest", *rest)
     quick_eval(bin_dir / "logmeta")
-    return java_tests()
+    return maven("verify")
+
+
+def build_wheel(rest: list[str]) -> int:
+    """The plugin's jars, then the wheel; the hook in hatch_build.py puts the one into the other."""
+    if code := maven("package", "-DskipTests"):
+        return code
+    return subprocess.run([str(UV), "build", "--wheel", *rest], cwd=ROOT, check=False).returncode
 
 
 def quick_eval(logmeta: Path) -> None:
@@ -83,14 +93,14 @@ def can_compile() -> bool:
     return False
 
 
-def java_tests() -> int:
-    """The plugin's own tests, with a JDK that Elasticsearch 9 accepts."""
+def maven(*goals: str) -> int:
+    """The plugin of every line, built with a JDK that Elasticsearch 9 accepts."""
     find = "from logmeta.elastic.jdk import find_jdk; print(find_jdk())"
     python = str(ROOT / ".venv" / "bin" / "python")
     jdk = subprocess.run([python, "-c", find], capture_output=True, text=True, check=True).stdout.strip()
     environment = {**os.environ, "JAVA_HOME": jdk}
-    maven = ["mvn", "--batch-mode", "--no-transfer-progress", "-f", "plugins/elasticsearch", "verify"]
-    return subprocess.run(maven, cwd=ROOT, env=environment, check=False).returncode
+    command = ["mvn", "--batch-mode", "--no-transfer-progress", "-f", "plugins/elasticsearch", *goals]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def call(*command: str) -> None:

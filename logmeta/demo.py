@@ -133,10 +133,10 @@ def _cluster(console: Console, where: str, scorer_url: str) -> Iterator[str]:
     if where != "local":
         yield where
         return
-    from logmeta.elastic.node import LocalNode
+    from logmeta.elastic.node import VERSION, LocalNode
     from logmeta.elastic.plugin import build_plugin, build_testsupport
 
-    console.print("\nStarting a local Elasticsearch 9.5.3 with the plugin (downloaded and built on first use) ...")
+    console.print(f"\nStarting a local Elasticsearch {VERSION} with the plugin (downloaded and built on first use) ...")
     plugins = [build_plugin(), build_testsupport()]
     with LocalNode(plugins=plugins, settings={"logmeta.scorer.urls": scorer_url}) as node:
         yield node.url

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,6 +23,17 @@ from logmeta.errors import BackendError, UsageError
 
 OLDEST = (8, 19)
 TIMEOUT_S = 30.0
+OURS, SPOKEN = "compatible-with=9", "compatible-with=8"
+
+
+class EveryServersProtocol(elastic_transport.Transport):
+    """Speaks the protocol of 8.x: every 9.x server understands it, and an 8.19 does not understand the client's own."""
+
+    def perform_request(  # type: ignore[override]  # what we do not look at goes on as it came
+        self, method: str, target: str, *, headers: Mapping[str, str] | None = None, **options: object
+    ) -> elastic_transport.TransportApiResponse:
+        spoken = {name: value.replace(OURS, SPOKEN) for name, value in (headers or {}).items()}
+        return super().perform_request(method, target, headers=spoken, **options)  # type: ignore[arg-type]  # as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,7 @@ def connect(address: Address, *, retries: int = 2) -> Elasticsearch:
                 api_key=address.api_key,
                 basic_auth=None if address.api_key else basic_auth,
                 ca_certs=str(address.ca) if address.ca else DEFAULT,
+                transport_class=EveryServersProtocol,
                 request_timeout=TIMEOUT_S,
                 max_retries=retries,
                 retry_on_timeout=False,
@@ -133,8 +145,8 @@ def _refusal(address: Address, error: ApiError) -> BackendError:
         return BackendError(f"{address.url} refused the right to do this (403): {_reason(error)}; grant it to the key")
     if "media_type_header_exception" in str(error):
         return BackendError(
-            f"{address.url} runs an older Elasticsearch that does not speak the 9.x protocol; "
-            f"install an elasticsearch client of its own major version beside logmeta"
+            f"{address.url} runs an Elasticsearch that does not speak the protocol of 8.x: "
+            f"needed {'.'.join(map(str, OLDEST))} or a 9.x; upgrade the older one of it and logmeta"
         )
     if "x-elastic-product" not in {name.lower() for name in error.meta.headers}:
         return BackendError(f"what answers {error.meta.status} at {address.url} is not Elasticsearch; correct --url")

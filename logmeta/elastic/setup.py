@@ -46,7 +46,9 @@ from logmeta.records import JsonValue
 
 SETTING_URLS = "logmeta.scorer.urls"
 WORDS = "Scores log lines with logmeta."
-INSTALL = "run bin/elasticsearch-plugin install on each with the zip of its version, then restart it"
+INSTALL = (
+    "run bin/elasticsearch-plugin install on each with the zip that `logmeta elastic plugin` writes, then restart it"
+)
 DEFAULT_FIELDS = ("message", "event.original", "body.text")
 DEFAULT_SOURCE_FIELD = "data_stream.dataset"
 BY_HAND = (

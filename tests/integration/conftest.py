@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from documents import streams
 from elasticsearch import Elasticsearch
 from logs import lines
 from running import RunningScorer, start_scorer
 
 from logmeta.elastic.client import Address, connect
 from logmeta.elastic.jdk import find_jdk
-from logmeta.elastic.node import LocalNode, fetch
-from logmeta.elastic.plugin import build_plugin, build_testsupport
+from logmeta.elastic.node import VERSION, LocalNode, fetch
+from logmeta.elastic.plugin import build_testsupport
 from logmeta.elastic.setup import setup
 from logmeta.errors import BackendError
 
@@ -35,16 +38,24 @@ def unavailable(reason: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def plugin_zips() -> list[Path]:
+def plugin_zips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The ingest plugin and the test-support plugin, built from this checkout."""
+    return zips_for(VERSION, tmp_path_factory.mktemp("zips"))
+
+
+def zips_for(version: str, folder: Path) -> list[Path]:
+    """What users install, as the command writes it for this version, and the test-support plugin."""
     if shutil.which("mvn") is None:
         unavailable("Maven (mvn) is not on the PATH")
     try:
         find_jdk()
-        fetch()
+        fetch(version)
     except BackendError as error:
         unavailable(str(error))
-    return [build_plugin(), build_testsupport()]
+    zipped = folder / "logmeta.zip"
+    command = [sys.executable, "-m", "logmeta.cli", "elastic", "plugin", "--es-version", version, "--out", str(zipped)]
+    subprocess.run(command, check=True, timeout=600)
+    return [zipped, build_testsupport(version)]
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +80,18 @@ def client(node: LocalNode) -> Iterator[Elasticsearch]:
     with connect(address) as connected:
         setup(connected, address)
         yield connected
+
+
+@pytest.fixture
+def address(node: LocalNode) -> Address:
+    """Where the node is."""
+    return Address.parse(node.url)
+
+
+@pytest.fixture
+def stream() -> str:
+    """A data stream (so a source too) that no other test uses."""
+    return next(streams)
 
 
 @pytest.fixture(scope="session")

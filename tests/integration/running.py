@@ -80,12 +80,12 @@ def _await_ready(scorer: RunningScorer) -> None:
     raise AssertionError(f"the scorer was not ready within {READY_S} s:\n{scorer.output}")
 
 
-Answer = Callable[[dict], "tuple[int, dict]"]
+Answer = Callable[[dict], "tuple[int, dict | bytes]"]
 
 
 @contextmanager
-def stand_in(answer: Answer) -> Iterator[str]:
-    """A scorer that answers as it is told, as (status, body) per request; yields its URL."""
+def stand_in(answer: Answer, port: int = 0) -> Iterator[str]:
+    """A scorer that answers as it is told, as (status, body) per request (bytes as they are); yields its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -94,7 +94,7 @@ def stand_in(answer: Answer) -> Iterator[str]:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             request["authorization"] = self.headers["Authorization"]
             status, body = answer(request)
-            payload = json.dumps(body).encode()
+            payload = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(payload)))
@@ -110,7 +110,7 @@ def stand_in(answer: Answer) -> Iterator[str]:
         def handle_error(self, request, client_address):
             return  # a client that gave up waiting is what some tests are about
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

@@ -61,7 +61,7 @@ def words(done, exit_code):
 
 
 INFO = {"version": {"number": "7.17.0"}}
-TOO_NEW = {"error": {"type": "media_type_header_exception", "reason": "Accept version must be either 8 or 7"}}
+TOO_NEW = {"error": {"type": "media_type_header_exception", "reason": "Accept version must be either 7 or 6"}}
 
 
 @pytest.mark.parametrize("command", ["setup", "doctor"])
@@ -74,7 +74,7 @@ def test_elasticsearch_down_is_exit_code_5(command):
     ("status", "body", "headers", "expected"),
     [
         (200, INFO, PRODUCT, "7.17.0"),
-        (400, TOO_NEW, PRODUCT, "older Elasticsearch"),
+        (400, TOO_NEW, PRODUCT, "8.19"),
         (401, {}, PRODUCT, "401"),
         (403, {"error": {"type": "security_exception", "reason": "not you"}}, PRODUCT, "not you"),
         (200, INFO, {}, "not Elasticsearch"),

@@ -6,15 +6,18 @@ import typer
 
 from logmeta.elastic.commands.annotate import annotate
 from logmeta.elastic.commands.doctor import doctor
+from logmeta.elastic.commands.plugin import plugin
 from logmeta.elastic.commands.setup import setup, teardown
 
 elastic = typer.Typer(help="Annotate log documents in Elasticsearch.", no_args_is_help=True)
 
+_PLUGIN = "Example: logmeta elastic plugin --es-version 9.5.3 --out logmeta.zip"
 _SETUP = "Example: logmeta elastic setup --url http://localhost:9200 --scorer-url http://scorer:9750"
 _TEARDOWN = "Example: logmeta elastic teardown --url http://localhost:9200 --plan"
 _DOCTOR = "Example: logmeta elastic doctor --url http://localhost:9200"
 _ANNOTATE = "Example: logmeta elastic annotate app.log --detector detectors/app --url http://localhost:9200"
 
+elastic.command(epilog=_PLUGIN)(plugin)
 elastic.command(epilog=_SETUP)(setup)
 elastic.command(epilog=_TEARDOWN)(teardown)
 elastic.command(epilog=_DOCTOR)(doctor)

@@ -49,9 +49,4 @@ public final class HttpScorers {
     String token() {
         return token.get();
     }
-
-    /** Ends the client's threads and connections. */
-    public void close() {
-        client.shutdownNow();
-    }
 }

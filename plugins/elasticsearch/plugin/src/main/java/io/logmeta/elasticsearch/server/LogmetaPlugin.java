@@ -1,5 +1,6 @@
 package io.logmeta.elasticsearch.server;
 
+import io.logmeta.elasticsearch.compat.Factories;
 import io.logmeta.elasticsearch.core.Dispatcher;
 import io.logmeta.elasticsearch.core.HttpScorers;
 import io.logmeta.elasticsearch.core.Journal;
@@ -7,29 +8,22 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Predicate;
-import java.util.function.Supplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
-import org.elasticsearch.cluster.node.DiscoveryNodes;
 import org.elasticsearch.common.settings.Setting;
 import org.elasticsearch.common.settings.Settings;
-import org.elasticsearch.features.NodeFeature;
 import org.elasticsearch.ingest.Processor;
-import org.elasticsearch.plugins.ActionPlugin;
 import org.elasticsearch.plugins.IngestPlugin;
-import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.plugins.ReloadablePlugin;
 import org.elasticsearch.rest.RestHandler;
 import org.elasticsearch.threadpool.ExecutorBuilder;
 import org.elasticsearch.threadpool.ThreadPool;
 
 /** Wires the processor, the settings and {@code GET _logmeta/stats} into a node. */
-public final class LogmetaPlugin extends Plugin implements IngestPlugin, ActionPlugin, ReloadablePlugin {
+public final class LogmetaPlugin extends StatsPlugin implements IngestPlugin, ReloadablePlugin {
     private static final Logger LOGGER = LogManager.getLogger(LogmetaPlugin.class);
 
     private volatile String token;
-    private volatile HttpScorers http;
     private volatile Dispatcher dispatcher;
 
     public LogmetaPlugin(Settings settings) {
@@ -42,13 +36,13 @@ public final class LogmetaPlugin extends Plugin implements IngestPlugin, ActionP
         Settings settings = parameters.env.settings();
         ThreadPool threadPool = parameters.client.threadPool();
         NodeThreads threads = new NodeThreads(threadPool);
-        http = new HttpScorers(
+        HttpScorers http = new HttpScorers(
             Tls.trusting(LogmetaSettings.CA.get(settings), parameters.env.configDir()), new JsonCodec(), () -> token);
         dispatcher = new Dispatcher(LogmetaSettings.config(settings), http, threads, threads, new NodeLog());
         parameters.ingestService.getClusterService().getClusterSettings().addSettingsUpdateConsumer(
             changed -> dispatcher.update(LogmetaSettings.config(changed)), LogmetaSettings.DYNAMIC);
-        return Map.of(LogmetaProcessor.TYPE, (factories, tag, description, config, project) ->
-            new LogmetaProcessor(tag, description, Options.read(tag, config), dispatcher, threadPool.getThreadContext()));
+        return Map.of(LogmetaProcessor.TYPE, Factories.of((tag, description, config) ->
+            new LogmetaProcessor(tag, description, Options.read(tag, config), dispatcher, threadPool.getThreadContext())));
     }
 
     @Override
@@ -70,13 +64,7 @@ public final class LogmetaPlugin extends Plugin implements IngestPlugin, ActionP
     }
 
     @Override
-    public Collection<ActionHandler> getActions() {
-        return List.of(new ActionHandler(StatsAction.TYPE, StatsAction.class));
-    }
-
-    @Override
-    public Collection<RestHandler> getRestHandlers(
-        RestHandlersServices services, Supplier<DiscoveryNodes> nodes, Predicate<NodeFeature> features) {
+    protected List<RestHandler> restHandlers() {
         return List.of(new StatsRestHandler());
     }
 
@@ -90,7 +78,6 @@ public final class LogmetaPlugin extends Plugin implements IngestPlugin, ActionP
     public void close() {
         if (dispatcher != null) {
             dispatcher.close();
-            http.close();
         }
     }
 

@@ -3,6 +3,7 @@ package io.logmeta.elasticsearch.server;
 import io.logmeta.elasticsearch.core.Dispatcher;
 import io.logmeta.elasticsearch.core.Outcome;
 import io.logmeta.elasticsearch.core.Reason;
+import java.util.Map;
 import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 import org.elasticsearch.common.util.concurrent.EsRejectedExecutionException;
@@ -66,20 +67,23 @@ final class LogmetaProcessor extends AbstractProcessor {
 
     /** Annotates, or returns why the document must not be indexed. */
     private Exception apply(IngestDocument document, Outcome outcome) {
-        switch (outcome) {
-            case Outcome.Answered answered -> {
-                annotator.answered(document, answered.fields());
-                dispatcher.stats().document((String) answered.fields().get("status"), (String) answered.fields().get("reason"));
-            }
-            case Outcome.Skipped skipped when options.failWhenUnavailable() -> {
-                dispatcher.stats().document("failed", skipped.reason().word());
-                return refusal(skipped);
-            }
-            case Outcome.Skipped skipped -> {
-                annotator.skipped(document, skipped.reason().word());
-                dispatcher.stats().document("skipped", skipped.reason().word());
-            }
+        if (outcome instanceof Outcome.Skipped skipped) {
+            return skip(document, skipped);
         }
+        Map<String, Object> fields = ((Outcome.Answered) outcome).fields();
+        annotator.answered(document, fields);
+        dispatcher.stats().document((String) fields.get("status"), (String) fields.get("reason"));
+        return null;
+    }
+
+    private Exception skip(IngestDocument document, Outcome.Skipped skipped) {
+        String reason = skipped.reason().word();
+        if (options.failWhenUnavailable()) {
+            dispatcher.stats().document("failed", reason);
+            return refusal(skipped);
+        }
+        annotator.skipped(document, reason);
+        dispatcher.stats().document("skipped", reason);
         return null;
     }
 

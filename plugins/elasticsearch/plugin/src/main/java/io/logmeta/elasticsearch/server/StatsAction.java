@@ -8,7 +8,6 @@ import org.elasticsearch.action.ActionType;
 import org.elasticsearch.action.FailedNodeException;
 import org.elasticsearch.action.support.ActionFilters;
 import org.elasticsearch.action.support.nodes.BaseNodeResponse;
-import org.elasticsearch.action.support.nodes.BaseNodesRequest;
 import org.elasticsearch.action.support.nodes.BaseNodesResponse;
 import org.elasticsearch.action.support.nodes.TransportNodesAction;
 import org.elasticsearch.cluster.ClusterName;
@@ -19,31 +18,30 @@ import org.elasticsearch.common.io.stream.StreamOutput;
 import org.elasticsearch.injection.guice.Inject;
 import org.elasticsearch.tasks.Task;
 import org.elasticsearch.threadpool.ThreadPool;
-import org.elasticsearch.transport.AbstractTransportRequest;
 import org.elasticsearch.transport.TransportService;
 import org.elasticsearch.xcontent.ToXContentFragment;
 import org.elasticsearch.xcontent.XContentBuilder;
 
 /** Every node's counts. An action of its own, so the privilege {@code monitor} guards it and each node answers. */
-public final class StatsAction extends TransportNodesAction<StatsAction.Request, StatsAction.Response, StatsAction.NodeRequest, StatsAction.NodeStats, Void> {
+public final class StatsAction extends TransportNodesAction<StatsRequest, StatsAction.Response, StatsRequest.OfNode, StatsAction.NodeStats, Void> {
     static final ActionType<Response> TYPE = new ActionType<>("cluster:monitor/logmeta/stats");
 
     private final Dispatcher dispatcher;
 
     @Inject
     public StatsAction(ClusterService cluster, TransportService transport, ActionFilters filters, ThreadPool threads, Dispatcher dispatcher) {
-        super(TYPE.name(), cluster, transport, filters, NodeRequest::new, threads.executor(ThreadPool.Names.MANAGEMENT));
+        super(TYPE.name(), cluster, transport, filters, StatsRequest.OfNode::new, threads.executor(ThreadPool.Names.MANAGEMENT));
         this.dispatcher = dispatcher;
     }
 
     @Override
-    protected Response newResponse(Request request, List<NodeStats> nodes, List<FailedNodeException> failures) {
+    protected Response newResponse(StatsRequest request, List<NodeStats> nodes, List<FailedNodeException> failures) {
         return new Response(clusterService.getClusterName(), nodes, failures);
     }
 
     @Override
-    protected NodeRequest newNodeRequest(Request request) {
-        return new NodeRequest();
+    protected StatsRequest.OfNode newNodeRequest(StatsRequest request) {
+        return new StatsRequest.OfNode();
     }
 
     @Override
@@ -52,22 +50,8 @@ public final class StatsAction extends TransportNodesAction<StatsAction.Request,
     }
 
     @Override
-    protected NodeStats nodeOperation(NodeRequest request, Task task) {
+    protected NodeStats nodeOperation(StatsRequest.OfNode request, Task task) {
         return new NodeStats(clusterService.localNode(), dispatcher.snapshot());
-    }
-
-    static final class Request extends BaseNodesRequest {
-        Request() {
-            super(new String[0]); // all nodes
-        }
-    }
-
-    static final class NodeRequest extends AbstractTransportRequest {
-        NodeRequest() {}
-
-        NodeRequest(StreamInput in) throws IOException {
-            super(in);
-        }
     }
 
     static final class NodeStats extends BaseNodeResponse {

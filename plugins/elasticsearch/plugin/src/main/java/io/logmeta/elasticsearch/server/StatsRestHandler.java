@@ -20,6 +20,6 @@ final class StatsRestHandler extends BaseRestHandler {
 
     @Override
     protected RestChannelConsumer prepareRequest(RestRequest request, NodeClient client) {
-        return channel -> client.execute(StatsAction.TYPE, new StatsAction.Request(), new RestActions.NodesResponseRestListener<>(channel));
+        return channel -> client.execute(StatsAction.TYPE, new StatsRequest(), new RestActions.NodesResponseRestListener<>(channel));
     }
 }

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 class LayeringTest {
     @Test
     void the_core_knows_no_server() throws IOException {
-        Path core = Path.of("src/main/java/io/logmeta/elasticsearch/core");
+        Path core = Path.of("../../plugin/src/main/java/io/logmeta/elasticsearch/core");
         try (Stream<Path> files = Files.list(core)) {
             List<Path> sources = files.toList();
             assertFalse(sources.isEmpty());

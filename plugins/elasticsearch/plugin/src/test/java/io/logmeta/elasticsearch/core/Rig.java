@@ -96,7 +96,6 @@ final class Rig implements AutoCloseable {
     @Override
     public void close() {
         dispatcher.close();
-        http.close();
         clock.shutdownNow();
         pool.shutdownNow();
     }

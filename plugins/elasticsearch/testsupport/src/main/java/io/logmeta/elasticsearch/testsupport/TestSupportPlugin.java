@@ -1,26 +1,21 @@
 package io.logmeta.elasticsearch.testsupport;
 
+import io.logmeta.elasticsearch.compat.Factories;
+import io.logmeta.elasticsearch.compat.RestPlugin;
 import java.io.IOException;
-import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
-import java.util.function.Predicate;
-import java.util.function.Supplier;
 import org.elasticsearch.Build;
 import org.elasticsearch.client.internal.node.NodeClient;
 import org.elasticsearch.cluster.ClusterName;
-import org.elasticsearch.cluster.node.DiscoveryNodes;
 import org.elasticsearch.common.settings.Settings;
-import org.elasticsearch.features.NodeFeature;
 import org.elasticsearch.ingest.AbstractProcessor;
 import org.elasticsearch.ingest.ConfigurationUtils;
 import org.elasticsearch.ingest.IngestDocument;
 import org.elasticsearch.ingest.Processor;
 import org.elasticsearch.node.Node;
-import org.elasticsearch.plugins.ActionPlugin;
 import org.elasticsearch.plugins.IngestPlugin;
-import org.elasticsearch.plugins.Plugin;
 import org.elasticsearch.rest.BaseRestHandler;
 import org.elasticsearch.rest.RestHandler;
 import org.elasticsearch.rest.RestRequest;
@@ -29,22 +24,26 @@ import org.elasticsearch.rest.RestStatus;
 import org.elasticsearch.xcontent.XContentBuilder;
 
 /** What tests need and the minimal distribution lacks: {@code GET /}, {@code HEAD /} and a {@code set} processor. */
-public final class TestSupportPlugin extends Plugin implements IngestPlugin, ActionPlugin {
+public final class TestSupportPlugin extends RestPlugin implements IngestPlugin {
+    private final Settings settings;
+
+    public TestSupportPlugin(Settings settings) {
+        this.settings = settings;
+    }
 
     @Override
     public Map<String, Processor.Factory> getProcessors(Processor.Parameters parameters) {
-        return Map.of("set", (factories, tag, description, config, project) -> new SetProcessor(
+        return Map.of("set", Factories.of((tag, description, config) -> new SetProcessor(
             tag,
             description,
             ConfigurationUtils.readStringProperty("set", tag, config, "field"),
             ConfigurationUtils.readObject("set", tag, config, "value")
-        ));
+        )));
     }
 
     @Override
-    public Collection<RestHandler> getRestHandlers(
-        RestHandlersServices services, Supplier<DiscoveryNodes> nodes, Predicate<NodeFeature> features) {
-        return List.of(new MainHandler(services.settings()));
+    protected List<RestHandler> restHandlers() {
+        return List.of(new MainHandler(settings));
     }
 
     private static final class SetProcessor extends AbstractProcessor {

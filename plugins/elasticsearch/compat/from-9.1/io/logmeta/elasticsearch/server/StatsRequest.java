@@ -1,0 +1,22 @@
+package io.logmeta.elasticsearch.server;
+
+import java.io.IOException;
+import org.elasticsearch.action.support.nodes.BaseNodesRequest;
+import org.elasticsearch.common.io.stream.StreamInput;
+import org.elasticsearch.transport.AbstractTransportRequest;
+
+/** Asks every node for its counts; from 9.1 on without a type argument. */
+final class StatsRequest extends BaseNodesRequest {
+    StatsRequest() {
+        super(new String[0]); // all nodes
+    }
+
+    /** Its form on the way to one node. */
+    static final class OfNode extends AbstractTransportRequest {
+        OfNode() {}
+
+        OfNode(StreamInput in) throws IOException {
+            super(in);
+        }
+    }
+}
