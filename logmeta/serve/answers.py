@@ -80,7 +80,11 @@ def answering(scorer: Scorer, handler: Handler, route: str) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         start = time.perf_counter()
-        response = await _answer(scorer, handler, request)
+        try:
+            response = await _answer(scorer, handler, request)
+        except asyncio.CancelledError:
+            scorer.cut_off += 1  # the grace period is over
+            raise
         if scorer.is_ending:
             response.headers.update(CLOSE)
         seconds.observe(time.perf_counter() - start)

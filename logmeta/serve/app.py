@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from logmeta.records import JsonValue
 from logmeta.serve.answers import RETRY_AFTER, Handler, answering, as_json, guarded, in_json, read_body, refuse
 from logmeta.serve.documents import Result, ScoreRequest, parse_score_request
 from logmeta.serve.onboarding import parse_onboard_request
@@ -76,8 +77,12 @@ async def _parsed(scorer: Scorer, body: bytes) -> ScoreRequest:
 
 async def list_detectors(scorer: Scorer, _: Request) -> Response:
     """`GET /v1/detectors`: every source; the open ones with their summary."""
-    sources = await run_in_threadpool(scorer.sources.registry.sources)
-    return as_json({"detectors": [scorer.sources.entry(source) for source in sources]})
+    sources = scorer.sources
+
+    def entries() -> list[JsonValue]:
+        return [sources.entry(source) for source in sources.registry.sources()]
+
+    return as_json({"detectors": await run_in_threadpool(entries)})  # a thousand sources are thousands of small files
 
 
 async def show_detector(scorer: Scorer, request: Request) -> Response:

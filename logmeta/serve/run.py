@@ -40,7 +40,7 @@ def run(settings: ServeSettings) -> None:
     loading = scorer.loading
     if loading is not None and not loading.cancelled() and (error := loading.exception()) is not None:
         raise error
-    logger.info("ended, every accepted request was answered" if server.is_clean else "ended", extra=_action("end"))
+    _say_end(scorer)
     if server.ended_by == signal.SIGINT:
         sys.exit(INTERRUPTED)
 
@@ -66,11 +66,6 @@ class Server(uvicorn.Server):
         )
         self.scorer = scorer
         self.ended_by: int | None = None
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing that was accepted is left."""
-        return not self.server_state.tasks and not self.scorer.worker.waiting_documents
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say where."""
@@ -104,6 +99,14 @@ class Server(uvicorn.Server):
         waiting = self.scorer.worker.waiting_documents
         logger.info("told to end, %d documents wait", waiting, extra=_action("stop"))
         asyncio.get_running_loop().call_later(self.scorer.settings.notice_s, self.leave)
+
+
+def _say_end(scorer: Scorer) -> None:
+    if scorer.cut_off:
+        grace_s = scorer.settings.grace_s
+        logger.error("ended, %d requests were cut off after %g s", scorer.cut_off, grace_s, extra=_action("end"))
+    else:
+        logger.info("ended, every accepted request was answered", extra=_action("end"))
 
 
 def _action(name: str) -> dict[str, str]:

@@ -39,7 +39,7 @@ class Scorer:
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="logmeta-load")
         self.loading: Future[None] | None = None
         self.is_ending = False
-        self.reading_bytes = 0
+        self.reading_bytes = self.cut_off = 0
 
     @property
     def loaded(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 import ssl
@@ -250,3 +251,22 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_costs_nothing(plain):
     await_true(lambda: "client_gone" in httpx.get(f"{plain.url}/metrics").text)
     assert httpx.post(f"{plain.url}/v1/score", json={"documents": []}).status_code == 200
     assert "Traceback" not in plain.output and "stack_trace" not in plain.output
+
+
+def test_beyond_a_thousand_connections_further_ones_are_closed_until_others_go(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    scorer = start_scorer(tmp_path)
+    opened = [connect(scorer) for _ in range(1_010)]
+    try:
+        assert until_closed(opened[-1]) == b""
+        opened[0].sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        told = until_closed(opened[0]).decode()
+        assert 'logmeta_rejected_requests_total{reason="too_many_connections"} 10.0' in told
+        assert "\nlogmeta_connections 1000.0\n" in told
+    finally:
+        for connected in opened:
+            connected.close()
+    await_true(lambda: httpx.get(f"{scorer.url}/readyz").status_code == 200)
+    scorer.stop()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

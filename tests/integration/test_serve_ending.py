@@ -179,3 +179,18 @@ def test_a_process_that_has_grown_too_large_closes_sources_and_goes_on(tmp_path)
     closed = metric(scorer.url, 'logmeta_evictions_total{kind="memory"}')
     scorer.stop()
     assert closed > 0
+
+
+def test_what_is_not_answered_within_the_grace_period_is_cut_off_and_counted_in_the_log(tmp_path):
+    scorer = start_scorer(tmp_path, "--no-refresh", "--grace-s", "1")
+    onboard(scorer.url, "busy")
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        answers = [pool.submit(post, scorer.url) for _ in range(REQUESTS)]
+        while metric(scorer.url, "logmeta_queue_documents") < REQUESTS * DOCUMENTS / 2:
+            time.sleep(0.01)
+        start = time.monotonic()
+        assert scorer.stop() == 0
+        cut_off = [answer for answer in answers if answer.exception() or answer.result().status_code != 200]
+    assert time.monotonic() - start < 15
+    assert cut_off
+    assert "requests were cut off after 1 s" in scorer.output
