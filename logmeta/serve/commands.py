@@ -39,32 +39,33 @@ def serve(
     base: Annotated[Path | None, typer.Option(help="Another base model than the shipped one.")] = None,
 ) -> None:
     """Score documents over HTTP: POST /v1/score."""
-    from logmeta.serve.logs import start_logging  # keeps `logmeta --help` fast
+    from logmeta.serve.logs import errors_told_here, start_logging  # keeps `logmeta --help` fast
     from logmeta.serve.run import run
     from logmeta.serve.settings import REFRESH_LINES, ServeSettings
     from logmeta.serve.tokens import Tokens
 
     start_logging(log_format)
-    settings = ServeSettings(
-        detectors=_made(detectors),
-        host=host,
-        port=port,
-        unix_socket=unix_socket,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        tokens=Tokens(token_file, SCORER_TOKEN_ENV),
-        grace_s=grace_s,
-        read_s=read_s,
-        auto_onboard=auto_onboard,
-        learn_lines=learn_lines,
-        refresh_lines=REFRESH_LINES if refresh else 0,
-        warm=warm,
-        max_sources=max_sources,
-        max_memory_mib=max_memory_mib,
-        max_waiting_documents=max_waiting,
-        base=base,
-    )
-    run(settings)
+    with errors_told_here():
+        settings = ServeSettings(
+            detectors=_made(detectors),
+            host=host,
+            port=port,
+            unix_socket=unix_socket,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            tokens=Tokens(token_file, SCORER_TOKEN_ENV),
+            grace_s=grace_s,
+            read_s=read_s,
+            auto_onboard=auto_onboard,
+            learn_lines=learn_lines,
+            refresh_lines=REFRESH_LINES if refresh else 0,
+            warm=warm,
+            max_sources=max_sources,
+            max_memory_mib=max_memory_mib,
+            max_waiting_documents=max_waiting,
+            base=base,
+        )
+        run(settings)
 
 
 def _made(folder: Path) -> Path:

@@ -6,10 +6,11 @@ told, since their words may quote what they failed on.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,6 +18,8 @@ import orjson
 
 from logmeta.errors import LogmetaError
 from logmeta.records import JsonValue
+
+logger = logging.getLogger(__name__)
 
 ECS_VERSION: Final = "8.17.0"
 _TEXT: Final = "%(asctime)s %(levelname)s %(message)s"
@@ -29,6 +32,16 @@ def start_logging(log_format: str) -> None:
     handler.setFormatter(TextFormatter(_TEXT) if is_text else EcsFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("logmeta").setLevel(logging.INFO)
+
+
+@contextlib.contextmanager
+def errors_told_here() -> Iterator[None]:
+    """A user's mistake ends the process with its exit code, and is told in the log's own format."""
+    try:
+        yield
+    except LogmetaError as error:
+        logger.critical(str(error), extra={"event.action": "fail", "error.type": type(error).__name__})
+        sys.exit(error.exit_code)
 
 
 class TextFormatter(logging.Formatter):

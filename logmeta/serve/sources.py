@@ -103,8 +103,13 @@ class Sources:
 
     def close(self) -> None:
         """Remember which sources were in use; nothing is scored any more."""
-        self._last_used.keep([source for source, _ in self._open], at_once=True)
+        self._last_used.keep(self._in_use, at_once=True)
         self.learners.close()
+
+    @property
+    def _in_use(self) -> list[str]:
+        """The open sources, the latest last; one with a pinned version beside its current one stands there once."""
+        return list(dict.fromkeys(source for source, _ in reversed(self._open)))[::-1]
 
     @property
     def base(self) -> MetaModel:
@@ -164,7 +169,7 @@ class Sources:
             detector = self.registry.load(source, version, base=self.base)
             opened = OpenSource(detector, detector.session(), refresh_at=self._settings.refresh_lines)
             self._open[source, version] = opened
-            self._last_used.keep([source for source, _ in self._open])
+            self._last_used.keep(self._in_use)
         self._open.move_to_end((source, version))
         self._evict(len(self._open) - self._settings.max_sources, "session")
         self._keep_within_memory()

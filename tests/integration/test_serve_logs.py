@@ -13,7 +13,7 @@ import time
 import httpx
 import pytest
 from logs import lines
-from running import start_scorer
+from running import launch_scorer, start_scorer
 
 from logmeta.errors import InputError
 from logmeta.serve.logs import EcsFormatter, TextFormatter
@@ -77,3 +77,11 @@ def test_an_unforeseen_error_is_told_by_type_and_place_not_by_its_words(formatte
 def test_an_error_of_our_own_is_told_in_its_words():
     told = json.loads(EcsFormatter().format(record_of(InputError("too few lines"))))
     assert (told["error.type"], told["error.message"]) == ("InputError", "too few lines")
+
+
+def test_what_keeps_it_from_starting_is_an_object_too_and_has_its_exit_code(tmp_path):
+    scorer = launch_scorer(tmp_path, "--port", "0", "--base", "/nonexistent", "--log-format", "json")
+    assert scorer.process.wait(60) == 4
+    last = spoken(scorer)[-1]
+    assert (last["log.level"], last["event.action"], last["error.type"]) == ("critical", "fail", "ArtifactError")
+    assert "/nonexistent" in last["message"]
