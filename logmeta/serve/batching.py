@@ -6,6 +6,7 @@ worker is busy, later requests of a lane join into one batch.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,7 @@ from logmeta.serve.documents import Document, Result
 
 Lane: TypeAlias = "tuple[str, str | None]"
 Score: TypeAlias = "Callable[[Lane, Sequence[Document], str], list[Result]]"
+Waited: TypeAlias = "Callable[[float], None]"
 
 
 class QueueFullError(Exception):
@@ -32,6 +34,7 @@ class Job:
     documents: Sequence[Document]
     explain: str
     done: Future[list[Result]] = field(default_factory=Future)
+    since: float = field(default_factory=time.perf_counter)
 
     @property
     def size(self) -> int:
@@ -39,10 +42,10 @@ class Job:
 
 
 class Worker:
-    """One thread that scores; `submit` never waits."""
+    """One thread that scores; `submit` never waits. `waited` is told the seconds each job stood in the queue."""
 
-    def __init__(self, score: Score, *, max_documents: int, max_bytes: int, max_batch: int) -> None:
-        self._score = score
+    def __init__(self, score: Score, waited: Waited, *, max_documents: int, max_bytes: int, max_batch: int) -> None:
+        self._score, self._waited = score, waited
         self._max_documents, self._max_bytes, self._max_batch = max_documents, max_bytes, max_batch
         self._lanes: dict[Lane, deque[Job]] = {}
         self._lock = Lock()
@@ -82,6 +85,9 @@ class Worker:
         batch += self._take(lane)
         if not batch:
             return []  # an earlier batch took the job this call was meant for
+        now = time.perf_counter()
+        for job in batch:
+            self._waited(now - job.since)
         return self._score(lane, [document for job in batch for document in job.documents], batch[0].explain)
 
     def _take(self, lane: Lane) -> list[Job]:

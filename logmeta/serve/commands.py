@@ -13,14 +13,23 @@ from logmeta.errors import UsageError
 if TYPE_CHECKING:
     from logmeta.elastic.client import Address
 
+LogFormat = Literal["auto", "text", "json"]
+
 
 def serve(
     detectors: Annotated[Path, typer.Option(help="Folder that keeps the detectors; made when missing.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)] = 9750,
+    unix_socket: Annotated[Path | None, typer.Option(help="Listen on this Unix socket instead.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM file with the certificate chain, for https.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file with the certificate's key.")] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help=f"File with the bearer token clients must send (or set {SCORER_TOKEN_ENV}).")
+        Path | None,
+        typer.Option(help=f"File with a bearer token per line that clients may send (or set {SCORER_TOKEN_ENV})."),
     ] = None,
+    log_format: Annotated[LogFormat, typer.Option(help="Of stderr; auto: text on a terminal, else JSON.")] = "auto",
+    grace_s: Annotated[float, typer.Option(help="Seconds that accepted requests have when told to end.", min=1)] = 20,
+    read_s: Annotated[float, typer.Option(help="Seconds a client may take to send a request.", min=0.1)] = 30,
     onboarding: Annotated[
         Literal["auto", "approve", "off"],
         typer.Option(help="Unknown sources: learn from their first lines, wait for approval then, or stay unknown."),
@@ -30,6 +39,10 @@ def serve(
     refresh: Annotated[
         bool, typer.Option(help="Calibrate sources anew, as a version of their own, on their quiet lines.")
     ] = True,
+    warm: Annotated[int, typer.Option(help="Sources used last to open before the scorer is ready.", min=0)] = 200,
+    max_open: Annotated[int, typer.Option(help="Most sources open at once.", min=1)] = 1_000,
+    max_memory_mib: Annotated[int, typer.Option(help="Resident set from which sources are closed.", min=1)] = 2_048,
+    max_waiting: Annotated[int, typer.Option(help="Most documents that wait to be scored.", min=1)] = 20_000,
     registry_url: Annotated[
         str | None, typer.Option(help="Elasticsearch that shares the detectors among scorers; --detectors mirrors it.")
     ] = None,
@@ -41,23 +54,36 @@ def serve(
     base: Annotated[Path | None, typer.Option(help="Another base model than the shipped one.")] = None,
 ) -> None:
     """Score documents over HTTP: POST /v1/score."""
-    from logmeta.serve.run import run  # keeps `logmeta --help` fast
+    from logmeta.serve.logs import errors_told_here, start_logging  # keeps `logmeta --help` fast
+    from logmeta.serve.run import run
     from logmeta.serve.settings import REFRESH_LINES, ServeSettings
+    from logmeta.serve.tokens import Tokens
 
-    settings = ServeSettings(
-        detectors=_made(detectors),
-        host=host,
-        port=port,
-        token=read_secret(token_file, SCORER_TOKEN_ENV),
-        onboarding=onboarding,
-        max_sources=max_sources,
-        shared=_shared(registry_url, registry_api_key_file, registry_ca),
-        shared_index=registry_index,
-        learn_lines=learn_lines,
-        refresh_lines=REFRESH_LINES if refresh else 0,
-        base=base,
-    )
-    run(settings)
+    start_logging(log_format)
+    with errors_told_here():
+        settings = ServeSettings(
+            detectors=_made(detectors),
+            host=host,
+            port=port,
+            unix_socket=unix_socket,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            tokens=Tokens(token_file, SCORER_TOKEN_ENV),
+            grace_s=grace_s,
+            read_s=read_s,
+            onboarding=onboarding,
+            shared=_shared(registry_url, registry_api_key_file, registry_ca),
+            shared_index=registry_index,
+            learn_lines=learn_lines,
+            refresh_lines=REFRESH_LINES if refresh else 0,
+            warm=warm,
+            max_sources=max_sources,
+            max_open=max_open,
+            max_memory_mib=max_memory_mib,
+            max_waiting_documents=max_waiting,
+            base=base,
+        )
+        run(settings)
 
 
 def _shared(url: str | None, api_key_file: Path | None, ca: Path | None) -> Address | None:

@@ -144,7 +144,9 @@ class Learners:
                 return
             learning.put_off(keeping=isinstance(error, BackendError), settings=self._settings)
         trace = None if isinstance(error, LogmetaError) else error
-        logger.error("source %r could not be onboarded from its first lines: %s", source, error, exc_info=trace)
+        why = error if isinstance(error, LogmetaError) else type(error).__name__  # others' words may quote a line
+        action = {"event.action": "onboard"}
+        logger.error("source %r could not be onboarded: %s", source, why, exc_info=trace, extra=action)
 
     def _count(self, future: Future[Result]) -> None:
         with self._lock:

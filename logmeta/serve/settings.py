@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from logmeta.elastic.client import Address
 from logmeta.elastic.registry import INDEX
+from logmeta.serve.tokens import Tokens
 
 Onboarding = Literal["auto", "approve", "off"]
 REFRESH_LINES: Final = 2_000
@@ -20,7 +21,10 @@ class ServeSettings:
     detectors: Path
     host: str = "127.0.0.1"
     port: int = 9750
-    token: str | None = field(default=None, repr=False)
+    unix_socket: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tokens: Tokens | None = field(default=None, repr=False)
     base: Path | None = None
     onboarding: Onboarding = "auto"
     shared: Address | None = None
@@ -31,13 +35,26 @@ class ServeSettings:
     learn_retry_s: float = 300.0
     late_after_s: float = 60.0
     refresh_lines: int = REFRESH_LINES
-    max_sources: int = 1_000
+    warm: int = 200
+    grace_s: float = 20.0
+    notice_s: float = 0.5
+    read_s: float = 30.0
+    keep_alive_s: int = 75
+    max_connections: int = 1_000
     max_learning: int = 100
-    max_sessions: int = 200
+    max_sources: int = 1_000
+    max_open: int = 1_000
+    max_memory_mib: int = 2_048
     max_late_streams: int = 50_000
     max_body_bytes: int = 32 * 2**20
-    max_waiting_documents: int = 50_000
+    max_reading_bytes: int = 128 * 2**20
+    max_waiting_documents: int = 20_000
     max_waiting_bytes: int = 128 * 2**20
     max_batch_documents: int = 2048
     max_onboarding: int = 16
     max_source_labels: int = 100
+
+    @property
+    def name(self) -> str:
+        """What tells this scorer apart from others that share its folder of detectors."""
+        return self.unix_socket.stem if self.unix_socket else str(self.port)

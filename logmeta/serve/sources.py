@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,12 +17,14 @@ import numpy as np
 from logmeta.elastic.ecs import verdict
 from logmeta.elastic.registry import SharedRegistry
 from logmeta.errors import ArtifactError, BackendError
-from logmeta.records import AlarmBudget
+from logmeta.records import AlarmBudget, LogRecord
 from logmeta.refresh import QuietPool, refreshed
 from logmeta.registry import ANY, Registry, Standing, SupersededError
 from logmeta.serve.batching import Lane
 from logmeta.serve.documents import Document, Result, skipped_item
+from logmeta.serve.lastused import LastUsed
 from logmeta.serve.learning import Learners
+from logmeta.serve.memory import MemoryBound
 from logmeta.serve.metrics import Metrics
 from logmeta.serve.settings import ServeSettings
 
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BROKEN_RETRY_S = 30.0
+LOOK_AT_MEMORY_S = 1.0
+SHARE_EVICTED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class OpenSource:
     alarms: int = 0
     quiet: QuietPool = field(default_factory=QuietPool)
     refresh_at: int = 0
+    streams_evicted: int = 0
 
     @property
     def alarms_per_day(self) -> float:
@@ -74,12 +80,39 @@ class Sources:
         self._open: OrderedDict[tuple[str, str], OpenSource] = OrderedDict()
         self._broken: dict[tuple[str, str], float] = {}
         self._latest: OrderedDict[tuple[str, str | None], float] = OrderedDict()
+        self._last_used = LastUsed(settings.detectors / f"last-used-{settings.name}.json")
+        self._memory = MemoryBound(settings.max_memory_mib * 2**20)
+        self._looked = 0.0
 
     def load_base(self) -> None:
         """Read the base model; nothing is scored before."""
         from logmeta.detector import MetaModel  # imported here, off the event loop
 
         self._base = MetaModel.from_pretrained(self._settings.base)
+
+    def warm(self) -> None:
+        """Open the sources that were used last, so that their first lines wait for no detector; before any scoring."""
+        known = self._last_used.read() or self.registry.sources()
+        for source in known[-min(self._settings.warm, self._settings.max_open) :] if self._settings.warm else []:
+            version = self.registry.current(source)
+            if version is None:
+                continue
+            try:
+                detector = self._opened(source, version).detector
+            except ArtifactError as error:
+                self._unusable(source, version, [], error)
+                continue
+            detector.session().score([LogRecord(1, "")])  # encodes the templates, which every session shares
+
+    def close(self) -> None:
+        """Remember which sources were in use; nothing is scored any more."""
+        self._last_used.keep(self._in_use, at_once=True)
+        self.learners.close()
+
+    @property
+    def _in_use(self) -> list[str]:
+        """The open sources, the latest last; one with a pinned version beside its current one stands there once."""
+        return list(dict.fromkeys(source for source, _ in reversed(self._open)))[::-1]
 
     @property
     def base(self) -> MetaModel:
@@ -160,10 +193,10 @@ class Sources:
             detector = self.registry.load(source, version, base=self.base)
             opened = self._recalibrated(detector) or self._fresh(detector)
             self._open[source, version] = opened
+            self._last_used.keep(self._in_use)
         self._open.move_to_end((source, version))
-        while len(self._open) > self._settings.max_sessions:
-            self._open.popitem(last=False)
-            self._metrics.evictions.labels("session").inc()
+        self._evict(len(self._open) - self._settings.max_open, "session")
+        self._keep_within_memory()
         self._metrics.sessions.set(len(self._open))
         return opened
 
@@ -182,8 +215,22 @@ class Sources:
     def _wants_refresh(self, opened: OpenSource) -> bool:
         return self._settings.refresh_lines > 0 and opened.quiet.fresh >= opened.refresh_at
 
+    def _keep_within_memory(self) -> None:
+        """Close a tenth of the sources, those unused for longest, while the process is too large."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_AT_MEMORY_S:
+            return
+        self._looked = now
+        if self._memory.is_reached():
+            self._evict(min(len(self._open) - 1, math.ceil(SHARE_EVICTED * len(self._open))), "memory")
+
+    def _evict(self, count: int, kind: str) -> None:
+        for _ in range(count):
+            self._open.popitem(last=False)
+            self._metrics.evictions.labels(kind).inc()
+
     def _unusable(self, source: str, version: str, documents: Sequence[Document], error: ArtifactError) -> list[Result]:
-        logger.error("source %r cannot be scored: %s", source, error)
+        logger.error("source %r cannot be scored: %s", source, error, extra={"event.action": "detector-unusable"})
         now = time.monotonic()
         self._broken = {key: until for key, until in self._broken.items() if until > now}
         self._broken[source, version] = now + BROKEN_RETRY_S
@@ -196,6 +243,7 @@ class Sources:
         opened.lines += len(documents)
         opened.alarms += sum(line.alarm for line in lines)
         opened.quiet.see(lines)
+        self._take_what_waits(opened)
         asked = opened.detector.budget.per_day
         self._metrics.alarm_rate(opened.detector.source, asked=asked, achieved=opened.alarms_per_day)
         took_ms = 1000 * (time.perf_counter() - start) / max(1, len(documents))
@@ -203,6 +251,14 @@ class Sources:
             verdict(line, took_ms=took_ms, status="late" if self._is_late(document) else "scored")
             for document, line in zip(documents, lines, strict=True)
         ]
+
+    def _take_what_waits(self, opened: OpenSource) -> None:
+        """Nobody reads windows or incidents here: left in the session they would grow to ten thousand a source."""
+        opened.session.closed_windows()
+        opened.session.incident_updates()
+        evicted = opened.session.evicted_streams
+        self._metrics.evictions.labels("stream").inc(evicted - opened.streams_evicted)
+        opened.streams_evicted = evicted
 
     def _refresh(self, opened: OpenSource, version: str) -> None:
         """Publish the detector calibrated on its source's quiet lines, each time there are twice as many of them."""
@@ -216,7 +272,7 @@ class Sources:
         except SupersededError:
             return  # the next batch finds the version that came in between
         except (ArtifactError, BackendError) as error:
-            logger.error("source %r cannot be refreshed: %s", found.source, error)
+            logger.error("source %r cannot be refreshed: %s", found.source, error, extra={"event.action": "refresh"})
             return
         opened.detector = replace(found, version=new)
         opened.session.recalibrate(opened.detector)

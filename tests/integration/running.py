@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,33 +48,38 @@ class RunningScorer:
 def start_scorer(folder: Path, *flags: str, token: str | None = None, port: int | None = None) -> RunningScorer:
     """A ready scorer whose detectors and output are kept in the folder."""
     port = port or free_port()
-    command = [sys.executable, "-m", "logmeta.cli", "serve", "--port", str(port)]
-    environment = {**os.environ, **({"LOGMETA_SERVE__TOKEN": token} if token else {})}
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "serve.log").open("ab") as log:
-        process = subprocess.Popen(
-            [*command, "--detectors", str(folder / "detectors"), *flags],
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    scorer = RunningScorer(f"http://127.0.0.1:{port}", folder, process, token)
-    try:
-        _await_ready(scorer)
-    except AssertionError:
-        scorer.stop()
-        raise
+    scorer = launch_scorer(folder, "--port", str(port), *flags, token=token, url=f"http://127.0.0.1:{port}")
+    await_ready(scorer, lambda: urllib.request.urlopen(f"{scorer.url}/readyz", timeout=5).close())
     return scorer
 
 
-def _await_ready(scorer: RunningScorer) -> None:
+def launch_scorer(folder: Path, *flags: str, token: str | None = None, url: str = "") -> RunningScorer:
+    """A scorer that has just been started, wherever its flags say it listens."""
+    environment = {**os.environ, **({"LOGMETA_SERVE__TOKEN": token} if token else {})}
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "logmeta.cli", "serve", "--detectors", str(folder / "detectors"), *flags]
+    with (folder / "serve.log").open("ab") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    return RunningScorer(url, folder, process, token)
+
+
+def await_ready(scorer: RunningScorer, ask: Callable[[], object]) -> None:
+    """Wait until asking raises no error any more; a scorer that does not get there is ended."""
+    try:
+        _await_ready(scorer, ask)
+    except AssertionError:
+        scorer.stop()
+        raise
+
+
+def _await_ready(scorer: RunningScorer, ask: Callable[[], object]) -> None:
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         assert scorer.process.poll() is None, f"the scorer ended while starting:\n{scorer.output}"
         try:
-            urllib.request.urlopen(f"{scorer.url}/readyz", timeout=5).close()
+            ask()
             return
-        except (urllib.error.URLError, OSError):
+        except OSError:  # what urllib raises is one, too
             time.sleep(0.2)
     raise AssertionError(f"the scorer was not ready within {READY_S} s:\n{scorer.output}")
 

@@ -16,6 +16,7 @@ import typer
 from logmeta.cli import app
 from logmeta.elastic.node import free_port
 from logmeta.elastic.templates import logmeta_mapping
+from logmeta.serve.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -153,3 +154,11 @@ def test_every_link_of_a_page_leads_somewhere(page):
             headings = re.findall(r"^#+ (.*)$", found.read_text(encoding="utf-8"), re.MULTILINE)
             slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
             assert anchor in slugs, f"{page.name} links to {target}#{anchor}"
+
+
+def test_every_metric_of_the_scorer_is_documented_and_every_documented_one_exists():
+    documented = set(re.findall(r"^\|.*?\|", (DOCS / "metrics.md").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {name for cell in documented for name in re.findall(r"`(\w+)`", cell)}
+    families = Metrics(max_source_labels=1).registry.collect()
+    exposed = {f"{f.name}_total" if f.type == "counter" else f.name for f in families}
+    assert exposed == named

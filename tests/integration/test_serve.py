@@ -175,7 +175,7 @@ def test_what_was_answered_is_counted(api):
     score(api, documents_of(source, ["hello"] * 7))
     metrics = api.get("/metrics").text
     assert f'logmeta_documents_total{{source="{source}",status="scored"}} 7.0' in metrics
-    assert "logmeta_batch_seconds_count" in metrics
+    assert 'logmeta_stage_seconds_count{stage="score"}' in metrics
     assert f'logmeta_alarms_per_day{{of="asked",source="{source}"}} 10.0' in metrics
     assert f'logmeta_alarms_per_day{{of="achieved",source="{source}"}} 0.0' in metrics
 
