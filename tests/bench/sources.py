@@ -73,7 +73,8 @@ def rows(url: str, pid: int, source_names: list[str], options: argparse.Namespac
 
 def measure(options: argparse.Namespace) -> dict[str, object]:
     names = [f"source-{i:04}" for i in range(options.sources)]
-    bounds = {"--max-sources": options.sources, "--max-open": options.sources, "--warm": options.sources, "--max-memory-mib": options.max_memory_mib}
+    many = dict.fromkeys(("--max-sources", "--max-open", "--warm"), options.sources)
+    bounds = {**many, "--max-memory-mib": options.max_memory_mib}
     flags = [str(word) for bound in bounds.items() for word in bound]
     with tempfile.TemporaryDirectory() as folder:
         publish(Path(folder) / "detectors", names)
