@@ -128,10 +128,10 @@ class LocalNode:
         self._give_away()
         if self.plugins:
             copies = [self._reachable(plugin).as_uri() for plugin in self.plugins]
-            self._tool("elasticsearch-plugin", "install", "--batch", *copies)
+            self.run_tool("elasticsearch-plugin", "install", "--batch", *copies)
         if self.keystore:
             values = "".join(f"{secret}\n" for secret in self.keystore.values())
-            self._tool("elasticsearch-keystore", "add", "--stdin", "--force", *self.keystore, stdin=values)
+            self.run_tool("elasticsearch-keystore", "add", "--stdin", "--force", *self.keystore, stdin=values)
         self._launch()
         self._await()
 
@@ -143,6 +143,13 @@ class LocalNode:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+    def restart(self) -> None:
+        """End the process and start it again in the same folder. Raises BackendError when it does not come back."""
+        if self._process is not None and self._process.poll() is None:
+            self._end(self._process)
+        self._launch()
+        self._await()
 
     def log_tail(self, lines: int = 30) -> str:
         """The end of what the node wrote."""
@@ -209,7 +216,8 @@ class LocalNode:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(STOP_TIMEOUT_S)
 
-    def _tool(self, name: str, *arguments: str, stdin: str | None = None) -> None:
+    def run_tool(self, name: str, *arguments: str, stdin: str | None = None) -> None:
+        """Run one of the node's own command line tools. Raises BackendError with what it said when it fails."""
         done = subprocess.run(
             [str(self.home / "bin" / name), *arguments],
             cwd=self.home,

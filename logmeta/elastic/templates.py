@@ -25,8 +25,9 @@ _BOOLEAN: dict[str, JsonValue] = {"type": "boolean"}
 
 
 def logmeta_mapping() -> dict[str, JsonValue]:
-    """Mapping of the `logmeta` object; only types that every distribution has."""
+    """Mapping of the `logmeta` object; only types that every distribution has, and no fields but these."""
     return {
+        "dynamic": False,
         "properties": {
             "status": _KEYWORD,
             "reason": _KEYWORD,
@@ -60,7 +61,8 @@ def logmeta_mapping() -> dict[str, JsonValue]:
 
 def mappings_template() -> dict[str, JsonValue]:
     """Component template `logmeta@mappings`."""
-    event: dict[str, JsonValue] = {"properties": {"risk_score": _FLOAT_COLUMN, "risk_score_norm": _FLOAT_COLUMN}}
+    theirs = {**_FLOAT_COLUMN, "ignore_malformed": True}  # a document may bring its own, and must not be refused for it
+    event: dict[str, JsonValue] = {"properties": {"risk_score": theirs, "risk_score_norm": theirs}}
     properties: dict[str, JsonValue] = {"logmeta": logmeta_mapping(), "event": event}
     return {"template": {"mappings": {"properties": properties}}, "_meta": META}
 

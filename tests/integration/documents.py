@@ -24,14 +24,16 @@ def send(client, address, stream, messages, *, start=START, host=None):
 
 def bulk(client, stream, messages, *, hosts=1, pipeline=None):
     """All messages in one request, from several hosts in turn; the answer."""
-    operations = []
-    for place, message in enumerate(messages):
-        fields = {
-            "@timestamp": iso(START + place / 1000),
-            "message": message,
-            "host": {"name": f"host-{place % hosts}"},
-        }
-        operations += [{"create": {}}, fields]
+    fields = [
+        {"@timestamp": iso(START + place / 1000), "message": message, "host": {"name": f"host-{place % hosts}"}}
+        for place, message in enumerate(messages)
+    ]
+    return bulk_of(client, stream, fields, pipeline=pipeline)
+
+
+def bulk_of(client, stream, documents, *, pipeline=None):
+    """All documents in one request; the answer."""
+    operations = [part for document in documents for part in ({"create": {}}, document)]
     patient = client.options(request_timeout=120, max_retries=0)
     return patient.bulk(index=stream, operations=operations, pipeline=pipeline)
 

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 
 import pytest
+from documents import settings
 from running import stand_in
 
 from logmeta.elastic.client import Address, connect
@@ -132,3 +133,29 @@ def test_rights_hold_when_the_scorer_is_down(admin, writer):
         assert not admin.indices.exists(index="secret-down", allow_no_indices=False)
     finally:
         admin.cluster.put_settings(persistent={"logmeta.scorer.urls": None})
+
+
+def test_a_token_is_rotated_while_the_node_runs(admin, secured):
+    """The old one is refused by the scorer from a moment on; the new one is taken without a restart."""
+    good = f"Bearer {TOKEN}"
+
+    def answer(request):
+        if request["authorization"] != good:
+            return 401, {"error": {"type": "unauthorized", "reason": "not this token"}}
+        return 200, {"results": [{"status": "learning"} for _ in request["documents"]]}
+
+    with stand_in(answer) as url, settings(admin, scorer__urls=[url]):
+        assert write(admin, "w-old") == [201]
+        good = "Bearer another-token"
+        assert write(admin, "w-refused") == [201]
+        give_token(secured, admin, "another-token")
+        assert write(admin, "w-new") == [201]
+    assert logmeta_statuses(admin, "w-old") == {"learning": 1}
+    assert logmeta_statuses(admin, "w-refused") == {"skipped": 1}
+    assert logmeta_statuses(admin, "w-new") == {"learning": 1}
+
+
+def give_token(node, client, token):
+    node.run_tool("elasticsearch-keystore", "add", "--stdin", "--force", "logmeta.auth.token", stdin=f"{token}\n")
+    answer = client.nodes.reload_secure_settings()
+    assert not any("reload_exception" in told for told in answer["nodes"].values())

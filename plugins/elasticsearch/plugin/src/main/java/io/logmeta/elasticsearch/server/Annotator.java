@@ -43,15 +43,25 @@ final class Annotator {
         return options.explain() == Explain.ALL || options.explain() == Explain.ALARMS && isAlarm(fields);
     }
 
-    /** A document indexed before, or a client, may bring our fields along: old and new must not mix. Other keys are not ours. */
+    /**
+     * A document indexed before, or a client, may bring our fields along, in any type and also with dots in their names: old and
+     * new must not mix, and what our mapping does not take would cost the document. Other keys are not ours.
+     */
     private void clear(IngestDocument document) {
-        if (document.hasField(options.targetField())) {
-            for (String leaf : Fields.leaves()) {
-                if (document.hasField(path(leaf))) {
-                    document.removeField(path(leaf));
-                }
-            }
+        String target = options.targetField();
+        Object old = document.getFieldValue(target, Object.class, true);
+        if (old instanceof Map<?, ?> map) {
+            map.keySet().removeIf(key -> isOurs(key.toString()));
+        } else if (document.hasField(target) && (old == null || target.equals(Options.OUR_FIELD))) {
+            document.removeField(target);
         }
+        String prefix = target + ".";
+        document.getSource().keySet().removeIf(key -> key.startsWith(prefix) && isOurs(key.substring(prefix.length())));
+    }
+
+    private static boolean isOurs(String key) {
+        int dot = key.indexOf('.');
+        return Fields.names().contains(dot < 0 ? key : key.substring(0, dot));
     }
 
     private void set(IngestDocument document, String leaf, Object value) {

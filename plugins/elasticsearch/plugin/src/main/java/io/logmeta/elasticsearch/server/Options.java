@@ -33,6 +33,9 @@ record Options(
     boolean ecs,
     boolean ignoreMissing
 ) {
+    /** Where everything is ours, whatever a document brings along. */
+    static final String OUR_FIELD = "logmeta";
+
     private static final TimeValue LONGEST_WAIT = TimeValue.timeValueSeconds(60);
     private static final List<String> DEFAULT_STREAM = List.of("host.name", "service.name");
 
@@ -45,7 +48,7 @@ record Options(
         }
         return new Options(
             filled(tag, "field", list(tag, config, "field", List.of("message"))),
-            filled(tag, "target_field", readStringProperty(LogmetaProcessor.TYPE, tag, config, "target_field", "logmeta")),
+            filled(tag, "target_field", readStringProperty(LogmetaProcessor.TYPE, tag, config, "target_field", OUR_FIELD)),
             source == null ? null : filled(tag, "source", source),
             sourceField == null ? "data_stream.dataset" : filled(tag, "source_field", sourceField),
             list(tag, config, "stream_by", DEFAULT_STREAM),

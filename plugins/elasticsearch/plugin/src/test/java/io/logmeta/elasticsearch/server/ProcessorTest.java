@@ -191,10 +191,20 @@ class ProcessorTest {
     }
 
     @Test
-    void a_target_taken_by_a_text_does_not_cost_the_document() throws Exception {
-        Map<String, Object> source = source("message", "m");
-        source.put("logmeta", "taken");
-        assertEquals("taken", run(Map.of(), source).getSource().get("logmeta"));
+    void forged_fields_of_any_type_go() throws Exception {
+        result = "{\"status\":\"skipped\",\"reason\":\"why\"}";
+        Map<String, Object> expected = Map.of("message", "m", "logmeta", Map.of("status", "skipped", "reason", "why"));
+        for (Object forged : List.of("text", 5, true, List.of(Map.of("score", 1)), new HashMap<>(Map.of("template", "text", "model", 5)),
+            new HashMap<>(Map.of("template.id", Map.of("deep", 1), "score", List.of("x"))))) {
+            assertEquals(expected, run(Map.of(), source("message", "m", "logmeta", forged)).getSource());
+        }
+        assertEquals(expected, run(Map.of(), source("message", "m", "logmeta", null)).getSource());
+        assertEquals(expected, run(Map.of(), source("message", "m", "logmeta.score", "high", "logmeta.model", Map.of("shots", "x"))).getSource());
+    }
+
+    @Test
+    void a_target_of_other_name_that_is_taken_by_a_text_is_left_alone() throws Exception {
+        assertEquals("taken", run(Map.of("target_field", "verdict"), source("message", "m", "verdict", "taken")).getSource().get("verdict"));
     }
 
     @Test
