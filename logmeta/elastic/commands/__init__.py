@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from logmeta.elastic.commands.alarms import alarms
 from logmeta.elastic.commands.annotate import annotate
 from logmeta.elastic.commands.doctor import doctor
 from logmeta.elastic.commands.setup import setup
@@ -12,8 +13,13 @@ elastic = typer.Typer(help="Annotate log documents in Elasticsearch.", no_args_i
 
 _SETUP = "Example: logmeta elastic setup --url http://localhost:9200 --scorer-url http://scorer:9750"
 _DOCTOR = "Example: logmeta elastic doctor --url http://localhost:9200"
-_ANNOTATE = "Example: logmeta elastic annotate app.log --detector detectors/app --url http://localhost:9200"
+_ANNOTATE = (
+    "Example: logmeta elastic annotate app.log --detector detectors/app --url http://localhost:9200\n\n"
+    "Example: logmeta elastic annotate --from logs-app-default --url http://localhost:9200 --checkpoint app.checkpoint"
+)
+_ALARMS = "Example: logmeta elastic alarms --from 'logs-*' --url http://localhost:9200 --checkpoint alarms.checkpoint"
 
 elastic.command(epilog=_SETUP)(setup)
 elastic.command(epilog=_DOCTOR)(doctor)
 elastic.command(epilog=_ANNOTATE)(annotate)
+elastic.command(epilog=_ALARMS)(alarms)
