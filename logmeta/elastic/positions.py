@@ -67,8 +67,10 @@ class Checkpoint:
         """What the file says, or a fresh start when there is none yet.
 
         Raises:
-            UsageError: the file cannot be read, is damaged, or belongs to another purpose.
+            UsageError: the file cannot be read or later written, is damaged, or belongs to another purpose.
         """
+        if file is not None and not file.parent.is_dir():
+            raise UsageError(f"the folder of the checkpoint {file} is not there; make it, or name another --checkpoint")
         if file is None or not file.exists():
             return cls(purpose, file)
         try:

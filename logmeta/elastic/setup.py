@@ -38,27 +38,31 @@ DEFAULT_SOURCE_FIELD = "data_stream.dataset"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the pipeline reads from a document, and where the nodes find the scorers."""
+    """What the pipeline reads from a document, and where the nodes find the scorers.
+
+    Without the plugin there is no pipeline: only the types of our fields and the template of our own streams are put.
+    """
 
     source_field: str = DEFAULT_SOURCE_FIELD
     fields: Sequence[str] = DEFAULT_FIELDS
     scorer_urls: Sequence[str] = ()
+    plugin: bool = True
 
 
 def setup(client: Elasticsearch, address: Address, options: Options | None = None) -> list[str]:
     """Put templates, pipeline and hook; returns what was put. Raises BackendError."""
     options = options or Options()
     with backend_errors(address):
+        if not options.plugin:
+            return _put_types(client)
         _need_plugin(client, address)
         if options.scorer_urls:
             client.cluster.put_settings(persistent={SETTING_URLS: list(options.scorer_urls)})
-        _put(client, f"_component_template/{MAPPINGS}", mappings_template())
-        _extend_hook_mappings(client)
+        done = _put_types(client)
         step = processor(options.source_field, options.fields)
         _put(client, f"_ingest/pipeline/{PIPELINE}", {"description": WORDS, "processors": [step], "_meta": META})
         _put_hook_pipeline(client, step)
-        _put(client, f"_index_template/{OWN_STREAMS}", own_streams_template())
-        done = [MAPPINGS, f"{HOOK} (mappings)", PIPELINE, f"{HOOK} (pipeline)", OWN_STREAMS]
+        done += [PIPELINE, f"{HOOK} (pipeline)"]
         if not _others_serve_logs(client):
             _put(client, f"_index_template/{PLAIN_LOGS}", plain_logs_template())
             done.append(PLAIN_LOGS)
@@ -105,6 +109,14 @@ def nodes_without_plugin(client: Elasticsearch) -> list[str]:
     nodes = client.nodes.info(metric="plugins", filter_path="nodes.*.name,nodes.*.roles,nodes.*.plugins.name")["nodes"]
     ingest = [node for node in nodes.values() if "ingest" in node.get("roles", ["ingest"])]
     return [node["name"] for node in ingest if "logmeta" not in [plugin["name"] for plugin in node.get("plugins", [])]]
+
+
+def _put_types(client: Elasticsearch) -> list[str]:
+    """The types of our fields, and the template of our own streams."""
+    _put(client, f"_component_template/{MAPPINGS}", mappings_template())
+    _extend_hook_mappings(client)
+    _put(client, f"_index_template/{OWN_STREAMS}", own_streams_template())
+    return [MAPPINGS, f"{HOOK} (mappings)", OWN_STREAMS]
 
 
 def _extend_hook_mappings(client: Elasticsearch) -> None:

@@ -19,6 +19,11 @@ _KEPT: dict[str, JsonValue] = {"type": "keyword", "index": False, "doc_values": 
 _FLOAT: dict[str, JsonValue] = {"type": "float"}
 _KEPT_FLOAT: dict[str, JsonValue] = {"type": "float", "index": False}
 _BOOLEAN: dict[str, JsonValue] = {"type": "boolean"}
+# Copies of documents of any kind: what does not fit stays in the document and is not searchable.
+_TAKES_ANYTHING: dict[str, JsonValue] = {
+    "index.mapping.total_fields.ignore_dynamic_beyond_limit": True,
+    "index.mapping.ignore_malformed": True,
+}
 
 
 def logmeta_mapping() -> dict[str, JsonValue]:
@@ -49,6 +54,7 @@ def logmeta_mapping() -> dict[str, JsonValue]:
                     "shots": {"type": "integer"},
                 },
             },
+            "origin": {"properties": {"index": _KEYWORD, "id": _KEYWORD}},
             "took_ms": _KEPT_FLOAT,
             "scored_at": {"type": "date"},
         },
@@ -69,7 +75,7 @@ def own_streams_template() -> dict[str, JsonValue]:
         "data_stream": {},
         "priority": 250,
         "composed_of": [MAPPINGS],
-        "template": {"mappings": _log_line_mapping()},
+        "template": {"settings": _TAKES_ANYTHING, "mappings": _log_line_mapping()},
         "_meta": META,
     }
 

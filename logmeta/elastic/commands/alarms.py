@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from logmeta.elastic.commands.options import ApiKeyFile, Ca, CheckpointFile, Once, Url, to_address
+from logmeta.elastic.commands.options import ApiKeyFile, Ca, CheckpointFile, Once, Url, end_on_sigterm, to_address
 
 
 def alarms(
@@ -20,4 +20,5 @@ def alarms(
     """Copy alarms that the plugin or the proxy wrote into the alarm stream, each as a document of its own."""
     from logmeta.elastic.commands.streams import copy_alarms
 
+    end_on_sigterm()
     copy_alarms(from_, to_address(url, api_key_file, ca), checkpoint=checkpoint, once=once)

@@ -24,6 +24,7 @@ from logmeta.elastic.commands.options import (
     TimestampField,
     TokenFile,
     UrlOrNone,
+    end_on_sigterm,
     say,
     to_address,
     to_processor,
@@ -85,6 +86,7 @@ def annotate(
         from logmeta.elastic.annotator import COPIES, IN_PLACE, MISSING
         from logmeta.elastic.commands.streams import annotate_stream
 
+        end_on_sigterm()
         annotate_stream(
             from_,
             to_address(url, api_key_file, ca),

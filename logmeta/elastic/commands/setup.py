@@ -16,6 +16,9 @@ def setup(
     source_field: Annotated[str, typer.Option(help="Field that names a document's source.")] = "data_stream.dataset",
     field: Annotated[list[str] | None, typer.Option(help="Field with the log line; may be repeated.")] = None,
     scorer_url: Annotated[list[str] | None, typer.Option(help="Scorer the nodes ask; repeat it for more.")] = None,
+    without_plugin: Annotated[
+        bool, typer.Option("--without-plugin", help="Only what annotate, alarms and proxy need: types and templates.")
+    ] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take everything out again.")] = False,
 ) -> None:
     """Put templates, pipeline and the logs@custom hook into Elasticsearch; may be repeated."""
@@ -29,5 +32,5 @@ def setup(
     if remove:
         say(["removed; left to do by hand:", *teardown(client, address)])
         return
-    options = Options(source_field, tuple(field or DEFAULT_FIELDS), tuple(scorer_url or ()))
+    options = Options(source_field, tuple(field or DEFAULT_FIELDS), tuple(scorer_url or ()), plugin=not without_plugin)
     say([f"put {name}" for name in put(client, address, options)])

@@ -8,7 +8,7 @@ from pathlib import Path
 from logmeta.elastic.annotator import Annotator, Mode
 from logmeta.elastic.bulk import Write
 from logmeta.elastic.client import Address, check_version, connect
-from logmeta.elastic.commands.options import end_on_sigterm, progress, say
+from logmeta.elastic.commands.options import progress, say
 from logmeta.elastic.documents import ProcessorOptions
 from logmeta.elastic.following import ALARMS, Follower, alarms_of
 from logmeta.elastic.paths import Fields
@@ -31,22 +31,22 @@ def annotate_stream(
     options: ProcessorOptions,
     checkpoint: Path | None,
     once: bool,
-) -> None:
+) -> Tally:
     """Score a stream's documents and write them as the mode says. Raises BackendError, UsageError."""
     tally, patience = Tally(), _patience(once)
     scorer = Scorer(scorer_address)
     try:
         make = Annotator(scorer, options, mode, tally=tally, patience=patience)
         purpose = f"{mode.purpose} --from {pattern}"
-        _follow(pattern, address, make, purpose, mode.wanted, checkpoint, tally, patience, once=once)
+        return _follow(pattern, address, make, purpose, mode.wanted, checkpoint, tally, patience, once=once)
     finally:
         scorer.close()
 
 
-def copy_alarms(pattern: str, address: Address, *, checkpoint: Path | None, once: bool) -> None:
+def copy_alarms(pattern: str, address: Address, *, checkpoint: Path | None, once: bool) -> Tally:
     """Copy a stream's alarms into the alarm stream. Raises BackendError, UsageError."""
     purpose = f"alarms --from {pattern}"
-    _follow(pattern, address, alarms_of, purpose, ALARMS, checkpoint, Tally(), _patience(once), once=once)
+    return _follow(pattern, address, alarms_of, purpose, ALARMS, checkpoint, Tally(), _patience(once), once=once)
 
 
 def _follow(
@@ -60,7 +60,7 @@ def _follow(
     patience: Patience,
     *,
     once: bool,
-) -> None:
+) -> Tally:
     checkpoint = Checkpoint.load(file, purpose=purpose)
     client = connect(address)
     check_version(client, address)
@@ -71,13 +71,13 @@ def _follow(
         client, address, tail, make,
         checkpoint=checkpoint, tally=tally, patience=patience, report=lambda tally: show(tally.words()),
     )  # fmt: skip
-    end_on_sigterm()
     try:
         follower.run(once=once)
     finally:
         show("")
         say([tally.words(), *_given_up(tail)])
     tally.require_all()
+    return tally
 
 
 def _announce(tail: Tail, pattern: str, file: Path | None, *, once: bool) -> None:
