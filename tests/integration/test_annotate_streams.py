@@ -166,7 +166,7 @@ def test_what_was_written_but_not_remembered_is_not_written_twice(client, addres
 
 def test_a_run_that_is_killed_loses_nothing_and_adds_nothing_twice(client, address, quick, name, tmp_path):
     stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
-    send(client, address, stream, [str(i) for i in range(20_000)])
+    send(client, address, stream, [str(i) for i in range(8_000)])
     command = ["elastic", "annotate", "--from", stream, "--url", address.url, "--scorer-url", quick]
     running = subprocess.Popen(
         [sys.executable, "-m", "logmeta.cli", *command, "--checkpoint", str(checkpoint)], stderr=subprocess.DEVNULL
@@ -175,7 +175,7 @@ def test_a_run_that_is_killed_loses_nothing_and_adds_nothing_twice(client, addre
     running.send_signal(signal.SIGKILL)
     running.wait()
     annotate(address, stream, quick, checkpoint=checkpoint)
-    assert messages_of(read(client, f"logs-logmeta.{name}-prod")) == sorted(str(i) for i in range(20_000))
+    assert messages_of(read(client, f"logs-logmeta.{name}-prod")) == sorted(str(i) for i in range(8_000))
 
 
 def await_that(condition, within_s=60.0):
