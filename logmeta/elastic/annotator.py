@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,6 +18,7 @@ from logmeta.elastic.tail import Batch, Hit
 from logmeta.elastic.tally import Tally
 
 SCORING_S = 60.0
+LEARNING_S = 1.0
 
 Destination: TypeAlias = "Callable[[Hit, Fields, Leaves], list[Write]]"
 
@@ -77,17 +79,13 @@ class Annotator:
         hits = [hit for hit in batch.hits if not self._mode.is_done(hit)]
         self._tally.done_before += len(batch.hits) - len(hits)
         read = [(hit, read_line(hit.fields, hit.stream, self._options)) for hit in hits]
-        lines = [line for _, line in read if isinstance(line, Line) and line.size <= MAX_LINE_BYTES]
-        verdicts = iter(self._ask(lines))
+        verdicts = iter(self._scored([line for _, line in read if isinstance(line, Line)]))
         writes: list[Write] = []
         for hit, line in read:
-            if isinstance(line, Line):
-                verdict = next(verdicts) if line.size <= MAX_LINE_BYTES else skipped(SkipReason.TOO_LARGE)
-                writes += self._written(hit, verdict)
-            elif line is not None:
-                writes += self._written(hit, skipped(line))
-            else:
+            if line is None:
                 self._tally.without_line += 1
+            else:
+                writes += self._written(hit, next(verdicts) if isinstance(line, Line) else skipped(line))
         return writes
 
     def _written(self, hit: Hit, verdict: Leaves) -> list[Write]:
@@ -98,17 +96,27 @@ class Annotator:
         self._tally.alarms += verdict.get("alarm") is True
         return self._mode.destination(hit, hit.fields, verdict)
 
+    def _scored(self, lines: Sequence[Line]) -> list[Leaves]:
+        """A source that learns is given a moment before its next lines come: a tail can wait where a shipper cannot."""
+        verdicts = self._ask(lines)
+        if verdicts and verdicts[-1]["status"] == "learning":
+            time.sleep(LEARNING_S)
+        return verdicts
+
     def _ask(self, lines: Sequence[Line]) -> list[Leaves]:
         """A verdict per line, in requests that the scorer takes."""
-        if len(lines) > 1 and sum(line.size for line in lines) > MAX_REQUEST_BYTES:
+        size = sum(line.size for line in lines)
+        if size > (MAX_REQUEST_BYTES if len(lines) > 1 else MAX_LINE_BYTES):
             return self._halves(lines)
         try:
             return self._patience(lambda: self._scorer.score(lines, within_s=SCORING_S))
         except ScoringError as error:
             if error.reason is not SkipReason.TOO_LARGE:
                 raise
-            return self._halves(lines) if len(lines) > 1 else [skipped(SkipReason.TOO_LARGE)]
+            return self._halves(lines)
 
     def _halves(self, lines: Sequence[Line]) -> list[Leaves]:
+        if len(lines) == 1:
+            return [skipped(SkipReason.TOO_LARGE)]
         half = len(lines) // 2
         return self._ask(lines[:half]) + self._ask(lines[half:])

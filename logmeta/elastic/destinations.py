@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from functools import lru_cache
 
 from logmeta.elastic.bulk import Write
 from logmeta.elastic.documents import stream_parts
@@ -22,7 +23,7 @@ ORIGIN = "logmeta.origin"
 def copy_of(hit: Hit, document: Fields) -> Write:
     """The annotated document in a stream of our own, `logs-logmeta.DATASET-NAMESPACE`, with links back."""
     dataset, namespace = _names(hit.stream)
-    return _create(hit, {"@timestamp": iso(time.time()), **document}, dataset, namespace)
+    return _create(hit, document, dataset, namespace)
 
 
 def alarm_of(hit: Hit, document: Fields) -> Write:
@@ -31,7 +32,7 @@ def alarm_of(hit: Hit, document: Fields) -> Write:
     event: Fields = {**(given if isinstance(given, dict) else {}), "kind": "alert", "id": origin_id(hit)}
     rule: Fields = {"id": get(document, "logmeta.template.id"), "name": get(document, "logmeta.template.text")}
     told: Fields = {name: value for name, value in document.items() if name not in ("event.kind", "event.id")}
-    alarm: Fields = {"@timestamp": iso(time.time()), **told, "event": event, "rule": rule}
+    alarm: Fields = {**told, "event": event, "rule": rule}
     return _create(hit, alarm, ALARM_DATASET, _names(hit.stream)[1])
 
 
@@ -53,6 +54,7 @@ def dataset_name(text: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "._") else "_" for c in text.lower()).lstrip("._") or "x"
 
 
+@lru_cache(maxsize=1024)
 def _names(stream: str) -> tuple[str, str]:
     """Dataset and namespace of what is made from a stream's documents; a plain index is its own dataset."""
     dataset, namespace = stream_parts(stream) or (dataset_name(stream), "default")
@@ -65,6 +67,8 @@ def _create(hit: Hit, document: Fields, dataset: str, namespace: str) -> Write:
     fields: Fields = {name: value for name, value in document.items() if not name.startswith("data_stream.")}
     fields |= {"data_stream": names, "logmeta": {**_object(document, "logmeta")}}
     put(fields, ORIGIN, {"index": hit.index, "id": hit.id})
+    if "@timestamp" not in fields:  # a data stream takes no document without
+        fields["@timestamp"] = iso(time.time())
     return Write({"create": {"_index": f"logs-{ours}-{namespace}", "_id": origin_id(hit)}}, fields)
 
 

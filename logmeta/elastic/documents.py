@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -86,13 +86,13 @@ def read_line(document: Fields, index: str, options: ProcessorOptions) -> Line |
 def annotate(document: Fields, verdict: Leaves, options: ProcessorOptions) -> bool:
     """Write a verdict into the document; False when the target field is taken by something that is no object."""
     try:
-        _clear(document, options.target_field)
+        target = _target(document, options.target_field)
         is_explained = options.explain == "all" or (options.explain == "alarms" and verdict.get("alarm") is True)
         for leaf, value in verdict.items():
             if is_explained or not leaf.startswith("explanation."):
-                put(document, f"{options.target_field}.{leaf}", value)
+                put(target, leaf, value)
         if "scored_at" not in verdict and verdict["status"] != "skipped":
-            put(document, f"{options.target_field}.scored_at", iso(datetime.now(UTC).timestamp()))
+            target["scored_at"] = iso(time.time())
         if options.ecs:
             _write_ecs(document, verdict)
     except ValueError:
@@ -139,11 +139,19 @@ def _value(document: Fields, field: str) -> JsonValue:
     return document.get(field) if value is None and "." in field else value
 
 
-def _clear(document: Fields, target: str) -> None:
-    """A document indexed before, or a client, may bring our fields along: old and new must not mix."""
-    if has(document, target):
-        for leaf in CHECKS:
-            remove(document, f"{target}.{leaf}")
+def _target(document: Fields, path: str) -> Fields:
+    """The object at the target field. Raises ValueError when something else is there.
+
+    A document indexed before, or a client, may bring our fields along: they go, old and new must not mix.
+    """
+    if not has(document, path):
+        put(document, path, {})
+    target = get(document, path)
+    if not isinstance(target, dict):
+        raise ValueError(f"{path!r} holds something that is no object")
+    for leaf in CHECKS if target else ():
+        remove(target, leaf)
+    return target
 
 
 def _write_ecs(document: Fields, verdict: Leaves) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from logmeta.elastic.paths import Fields, get
+from logmeta.elastic.paths import Fields
 from logmeta.records import JsonValue
 
 Leaves: TypeAlias = "dict[str, JsonValue]"
@@ -21,8 +21,9 @@ FLOAT_MAX = 3.4028235e38
 def leaves(result: Fields) -> Leaves:
     """The known leaves of one result, without unknown keys and nulls. Raises ValueError for one of a wrong kind."""
     found: Leaves = {}
-    for leaf, check in CHECKS.items():
-        value = get(result, leaf)
+    for leaf, parent, name, check in _PLACES:
+        holder = result.get(parent) if parent else result
+        value = holder.get(name) if isinstance(holder, dict) else None
         if value is not None:
             accepted = check(value)
             if accepted is None:
@@ -72,3 +73,4 @@ CHECKS: dict[str, Callable[[JsonValue], JsonValue]] = {
     "typical": _texts,
     "explanation.contributions": _numbers,
 }
+_PLACES = [(leaf, *leaf.rpartition(".")[::2], check) for leaf, check in CHECKS.items()]

@@ -14,6 +14,8 @@ Fields: TypeAlias = "dict[str, JsonValue]"
 
 def get(document: Fields, path: str) -> JsonValue:
     """The value at the path; None when nothing is there."""
+    if "." not in path:
+        return document.get(path)
     value: JsonValue = document
     for name in path.split("."):
         value = _child(value, name)
@@ -34,6 +36,9 @@ def put(document: Fields, path: str, value: JsonValue) -> None:
     Raises:
         ValueError: something on the way is no object.
     """
+    if "." not in path:
+        document[path] = value
+        return
     *way, last = path.split(".")
     parent: JsonValue = document
     for name in way:

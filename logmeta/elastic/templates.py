@@ -24,6 +24,9 @@ _TAKES_ANYTHING: dict[str, JsonValue] = {
     "index.mapping.total_fields.ignore_dynamic_beyond_limit": True,
     "index.mapping.ignore_malformed": True,
 }
+_STRINGS_ARE_KEYWORDS: dict[str, JsonValue] = {
+    "dynamic_templates": [{"strings": {"match_mapping_type": "string", "mapping": _KEYWORD}}],
+}
 
 
 def logmeta_mapping() -> dict[str, JsonValue]:
@@ -75,7 +78,7 @@ def own_streams_template() -> dict[str, JsonValue]:
         "data_stream": {},
         "priority": 250,
         "composed_of": [MAPPINGS],
-        "template": {"settings": _TAKES_ANYTHING, "mappings": _log_line_mapping()},
+        "template": {"settings": _TAKES_ANYTHING, "mappings": {**_log_line_mapping(), **_STRINGS_ARE_KEYWORDS}},
         "_meta": META,
     }
 
