@@ -69,29 +69,26 @@ class Scorer:
         body = orjson.dumps({"documents": lines, "explain": self._explain})
         deadline = time.monotonic() + within_s
         try:
-            status, headers, answer = self._post(body, deadline)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            # A connection the scorer closed while it lay idle shows only when it is used.
-            status, headers, answer = self._post_again(body, deadline)
+            status, headers, answer = self._post_twice(body, deadline)
+        except httpx.TimeoutException as error:
+            raise self._late() from error
+        except httpx.HTTPError as error:
+            raise self._silent(error) from error
         if status != 200:
             raise self._refused(status, headers, answer)
         return verdicts(answer, len(lines))
 
-    def _post_again(self, body: bytes, deadline: float) -> tuple[int, httpx.Headers, bytes]:
+    def _post_twice(self, body: bytes, deadline: float) -> tuple[int, httpx.Headers, bytes]:
+        """A connection the scorer closed while it lay idle shows only when it is used: then once more."""
         try:
             return self._post(body, deadline)
-        except httpx.HTTPError as error:
-            raise self._silent(error) from error
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            return self._post(body, deadline)
 
     def _post(self, body: bytes, deadline: float) -> tuple[int, httpx.Headers, bytes]:
         left = max(0.001, deadline - time.monotonic())
-        try:
-            with self._client.stream("POST", self._url, content=body, headers=_JSON, timeout=left) as response:
-                return response.status_code, response.headers, self._read(response, deadline)
-        except httpx.TimeoutException as error:
-            raise self._late() from error
-        except (httpx.ConnectError, httpx.InvalidURL) as error:
-            raise self._silent(error) from error
+        with self._client.stream("POST", self._url, content=body, headers=_JSON, timeout=left) as response:
+            return response.status_code, response.headers, self._read(response, deadline)
 
     def _read(self, response: httpx.Response, deadline: float) -> bytes:
         """The body, of bounded size and in time: a scorer gone wrong holds nobody up."""

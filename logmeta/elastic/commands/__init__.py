@@ -7,6 +7,7 @@ import typer
 from logmeta.elastic.commands.alarms import alarms
 from logmeta.elastic.commands.annotate import annotate
 from logmeta.elastic.commands.doctor import doctor
+from logmeta.elastic.commands.proxy import proxy
 from logmeta.elastic.commands.setup import setup
 
 elastic = typer.Typer(help="Annotate log documents in Elasticsearch.", no_args_is_help=True)
@@ -18,8 +19,10 @@ _ANNOTATE = (
     "Example: logmeta elastic annotate --from logs-app-default --url http://localhost:9200 --checkpoint app.checkpoint"
 )
 _ALARMS = "Example: logmeta elastic alarms --from 'logs-*' --url http://localhost:9200 --checkpoint alarms.checkpoint"
+_PROXY = "Example: logmeta elastic proxy --url https://elasticsearch:9200 --ca ca.pem --listen 0.0.0.0:9201"
 
 elastic.command(epilog=_SETUP)(setup)
 elastic.command(epilog=_DOCTOR)(doctor)
 elastic.command(epilog=_ANNOTATE)(annotate)
 elastic.command(epilog=_ALARMS)(alarms)
+elastic.command(epilog=_PROXY)(proxy)
