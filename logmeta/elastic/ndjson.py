@@ -33,7 +33,7 @@ def dumps(value: JsonValue) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:  # what `loads` kept
-        return json.dumps(value).encode()
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _refuse(constant: str) -> JsonValue:
