@@ -56,6 +56,14 @@ class BackendError(LogmetaError):
 
     exit_code = 5
     kind = "backend"
+    transient = False
+    retry_after_s: float | None = None
+
+
+class UnreachableError(BackendError):
+    """A server is down, slow or overloaded: the same may well work in a moment."""
+
+    transient = True
 
 
 class ScoreError(LogmetaError):

@@ -10,16 +10,15 @@ from typing import TypeAlias
 
 from elasticsearch import Elasticsearch
 
-from logmeta.elastic.client import Address, backend_errors
+from logmeta.elastic.bulk import BULK_DOCUMENTS, Item, Write, refusal, send
+from logmeta.elastic.client import Address
 from logmeta.elastic.ecs import ALARM_STREAM, alarm_document, document, document_id, iso
+from logmeta.elastic.paths import Fields
 from logmeta.errors import BackendError, UsageError
 from logmeta.header import epoch_seconds, find_stamp
 from logmeta.records import JsonValue, ScoredLine
 
-Fields: TypeAlias = "dict[str, JsonValue]"
 Clock: TypeAlias = "Callable[[ScoredLine], float]"
-BULK_DOCUMENTS = 1000
-NO_PIPELINE = "_none"
 DATED = ("iso", "clf", "epoch")  # the other forms lack a year or the order of day and month
 EARLIEST, LATEST = 0.0, 4e9  # 1970 to 2096: what else looks like a date is none
 
@@ -102,10 +101,8 @@ def index(
     done = Indexed()
     rest = iter(documents)
     while batch := list(islice(rest, BULK_DOCUMENTS)):
-        with backend_errors(address):
-            answer = client.bulk(operations=_operations(batch), pipeline=pipeline)
-        for item in answer["items"]:
-            _count(done, item["create"])
+        for item in send(client, address, [_write(entry) for entry in batch], pipeline=pipeline):
+            _count(done, item)
     return done
 
 
@@ -120,23 +117,16 @@ def require_all(done: Indexed) -> Indexed:
     return done
 
 
-def _operations(batch: Iterable[Addressed]) -> list[Fields]:
-    operations: list[Fields] = []
-    for entry in batch:
-        target: Fields = {"_index": entry.data_stream} if entry.id is None else _target(entry.data_stream, entry.id)
-        operations += [{"create": target}, entry.fields]
-    return operations
+def _write(entry: Addressed) -> Write:
+    target: Fields = {"_index": entry.data_stream}
+    return Write({"create": target if entry.id is None else {**target, "_id": entry.id}}, entry.fields)
 
 
-def _target(data_stream: str, identity: str) -> Fields:
-    return {"_index": data_stream, "_id": identity}
-
-
-def _count(done: Indexed, item: dict[str, object]) -> None:
-    error = item.get("error")
+def _count(done: Indexed, item: Item) -> None:
+    reason = refusal(item)
     if item["status"] == 409:
         done.existed += 1
-    elif isinstance(error, dict):
-        done.failed[f"{item['status']} {error.get('type')}: {str(error.get('reason'))[:200]}"] += 1
+    elif reason is not None:
+        done.failed[reason] += 1
     else:
         done.created += 1

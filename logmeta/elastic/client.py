@@ -19,10 +19,11 @@ from elasticsearch import (
     UnsupportedProductError,
 )
 
-from logmeta.errors import BackendError, UsageError
+from logmeta.errors import BackendError, UnreachableError, UsageError
 
 OLDEST = (8, 19)
 TIMEOUT_S = 30.0
+PASSING = (429, 502, 503, 504)  # what a cluster answers while it is overloaded or restarts
 OURS, SPOKEN = "compatible-with=9", "compatible-with=8"
 
 
@@ -97,11 +98,11 @@ def backend_errors(address: Address) -> Iterator[None]:
             f"no trusted TLS connection to {address.url}: {_short(error)}; give the cluster's CA with --ca"
         ) from error
     except elastic_transport.ConnectionTimeout as error:
-        raise BackendError(
+        raise UnreachableError(
             f"{address.url} gave no answer within {TIMEOUT_S:.0f} s; check its load and health, then run this again"
         ) from error
     except elastic_transport.TransportError as error:
-        raise BackendError(
+        raise UnreachableError(
             f"no Elasticsearch answers at {address.url}: {_short(error)}; start it, or correct --url"
         ) from error
     except UnsupportedProductError as error:
@@ -150,7 +151,8 @@ def _refusal(address: Address, error: ApiError) -> BackendError:
         )
     if "x-elastic-product" not in {name.lower() for name in error.meta.headers}:
         return BackendError(f"what answers {error.meta.status} at {address.url} is not Elasticsearch; correct --url")
-    return BackendError(f"{address.url} answered {error.meta.status}: {_reason(error)}")
+    kind = UnreachableError if error.meta.status in PASSING else BackendError
+    return kind(f"{address.url} answered {error.meta.status}: {_reason(error)}")
 
 
 def _reason(error: ApiError) -> str:

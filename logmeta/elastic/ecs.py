@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from logmeta.records import JsonValue, Reason, ScoredLine
 
 ALARM_TAG = "logmeta-alarm"
+OWN_STREAMS_PREFIX = "logs-logmeta."
 ALARM_STREAM = "logs-logmeta.alarm-default"
 MAX_MESSAGE_CHARS = 1_000_000
 

@@ -22,6 +22,14 @@ _KEPT_FLOAT: dict[str, JsonValue] = {"type": "float", "index": False, "doc_value
 _COLUMN: dict[str, JsonValue] = {**_KEYWORD, "index": False}
 _FLOAT_COLUMN: dict[str, JsonValue] = {"type": "float", "index": False}
 _BOOLEAN: dict[str, JsonValue] = {"type": "boolean"}
+# Copies of documents of any kind: what does not fit stays in the document and is not searchable.
+_TAKES_ANYTHING: dict[str, JsonValue] = {
+    "index.mapping.total_fields.ignore_dynamic_beyond_limit": True,
+    "index.mapping.ignore_malformed": True,
+}
+_STRINGS_ARE_KEYWORDS: dict[str, JsonValue] = {
+    "dynamic_templates": [{"strings": {"match_mapping_type": "string", "mapping": _KEYWORD}}],
+}
 
 
 def logmeta_mapping() -> dict[str, JsonValue]:
@@ -53,6 +61,7 @@ def logmeta_mapping() -> dict[str, JsonValue]:
                     "shots": {"type": "integer", "index": False},
                 },
             },
+            "origin": {"properties": {"index": _KEYWORD, "id": _KEYWORD}},
             "took_ms": _KEPT_FLOAT,
             "scored_at": {"type": "date", "index": False},
         },
@@ -74,7 +83,7 @@ def own_streams_template() -> dict[str, JsonValue]:
         "data_stream": {},
         "priority": 250,
         "composed_of": [MAPPINGS],
-        "template": {"mappings": _log_line_mapping()},
+        "template": {"settings": _TAKES_ANYTHING, "mappings": {**_log_line_mapping(), **_STRINGS_ARE_KEYWORDS}},
         "_meta": META,
     }
 

@@ -17,7 +17,13 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import uvicorn
+
+from logmeta.elastic.client import Address
+from logmeta.elastic.documents import ProcessorOptions
 from logmeta.elastic.node import free_port
+from logmeta.elastic.proxy.app import ProxySettings, create_app
+from logmeta.elastic.scorer import Scorer, ScorerAddress
 
 READY_S = 180.0
 STOP_S = 30.0
@@ -88,7 +94,7 @@ Answer = Callable[[dict], "tuple[int, dict | bytes]"]
 
 
 @contextmanager
-def stand_in(answer: Answer, port: int = 0) -> Iterator[str]:
+def stand_in(answer: Answer, port: int = 0, *, retry_after: str | None = None) -> Iterator[str]:
     """A scorer that answers as it is told, as (status, body) per request (bytes as they are); yields its URL."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -102,6 +108,8 @@ def stand_in(answer: Answer, port: int = 0) -> Iterator[str]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(payload)))
+            if retry_after is not None and status != 200:
+                self.send_header("Retry-After", retry_after)
             self.end_headers()
             self.wfile.write(payload)
 
@@ -157,3 +165,25 @@ class Relay:
                 if self._cut.is_set():
                     return
                 go.sendall(data)
+
+
+@contextmanager
+def running_proxy(elasticsearch: str, scorer: str, **settings) -> Iterator[str]:
+    """The proxy on a free port, in a thread of this process; yields its URL. Settings are ProxySettings'."""
+    port, said = free_port(), []
+    asked = Scorer(ScorerAddress(scorer))
+    app = create_app(
+        ProxySettings(Address.parse(elasticsearch), **settings), ProcessorOptions(), asked, say=said.append
+    )
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", server_header=False, date_header=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the proxy ended while starting"
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(STOP_S)
+        asked.close()

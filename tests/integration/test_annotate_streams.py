@@ -1,0 +1,447 @@
+"""Annotation without the plugin on a real Elasticsearch: nothing lost, nothing twice, in the order of arrival."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+
+import pytest
+from elasticsearch.helpers import scan
+from logs import lines
+from running import stand_in
+from typer.testing import CliRunner
+
+from logmeta.cli import app
+from logmeta.elastic.annotate import index, raw_documents
+from logmeta.elastic.annotator import COPIES, IN_PLACE, MISSING
+from logmeta.elastic.bulk import NO_PIPELINE
+from logmeta.elastic.client import Address
+from logmeta.elastic.commands.streams import annotate_stream, copy_alarms
+from logmeta.elastic.destinations import origin_id
+from logmeta.elastic.documents import ProcessorOptions
+from logmeta.elastic.node import free_port
+from logmeta.elastic.patience import Patience
+from logmeta.elastic.positions import Checkpoint, Hole, Position
+from logmeta.elastic.scorer import ScorerAddress
+from logmeta.elastic.tail import Tail
+from logmeta.errors import BackendError, UsageError
+
+pytestmark = pytest.mark.elasticsearch
+
+START = 1_767_225_600.0  # 2026-01-01
+MULTI_SHARD = "logs-shards*-*"
+numbers = itertools.count()
+
+
+@pytest.fixture
+def address(node):
+    return Address.parse(node.url)
+
+
+@pytest.fixture
+def name(client):
+    """A dataset (so a source too) that no other test uses."""
+    return f"tailed{next(numbers)}"
+
+
+@pytest.fixture
+def asked():
+    """The lines each source's scorer was asked about, in order."""
+    return defaultdict(list)
+
+
+@pytest.fixture
+def quick(asked):
+    """A scorer that answers at once; a line with PANIC alarms. The real one is asked where scores matter."""
+
+    def answer(request):
+        for document in request["documents"]:
+            asked[document["source"]].append(document["message"])
+        return 200, {"results": [verdict(document) for document in request["documents"]]}
+
+    with stand_in(answer) as url:
+        yield url
+
+
+def verdict(document):
+    is_odd = "PANIC" in document["message"]
+    fields = {"status": "scored", "score": 0.9 if is_odd else 0.1, "alarm": is_odd, "source": document["source"]}
+    if is_odd:
+        fields |= {"alarm_id": "a1", "template": {"id": "t1", "text": "PANIC <*>", "new": True}}
+        fields |= {"explanation": {"kind": "severity", "text": "PANIC"}}
+    return fields
+
+
+def send(client, address, stream, messages, *, start=START):
+    """Documents as a shipper would send them, past the plugin; then visible."""
+    documents = raw_documents(messages, data_stream=stream, start=start, host="db-1")
+    done = index(client, address, documents, pipeline=NO_PIPELINE)
+    assert (done.created, done.failed) == (len(messages), Counter())
+    client.indices.refresh(index=stream)
+
+
+def annotate(address, pattern, scorer, *, mode=COPIES, checkpoint=None, **options):
+    return annotate_stream(
+        pattern,
+        address,
+        ScorerAddress(scorer),
+        mode=mode,
+        options=ProcessorOptions(**options),
+        checkpoint=checkpoint,
+        once=True,
+    )
+
+
+def read(client, stream):
+    """Every document of a stream, by its id, with where it stands."""
+    if not client.indices.exists(index=stream):
+        return {}
+    client.indices.refresh(index=stream)
+    return {hit["_id"]: hit for hit in scan(client, index=stream, size=5000)}
+
+
+def messages_of(hits):
+    return sorted(hit["_source"]["message"] for hit in hits.values())
+
+
+def test_a_stream_is_scored_in_order_of_arrival_and_copied_with_links_back(client, address, scorer, name, normal_lines):
+    sent = normal_lines + lines("test", 1800)
+    send(client, address, f"logs-{name}-prod", sent)
+    tally = annotate(address, f"logs-{name}-prod", scorer.url)
+    assert (tally.read, tally.statuses.total(), tally.refused) == (2000, 2000, Counter())
+    originals, copies = read(client, f"logs-{name}-prod"), read(client, f"logs-logmeta.{name}-prod")
+    assert messages_of(copies) == sorted(sent)
+    for hit in originals.values():
+        copy = copies[origin_id_of(hit)]["_source"]
+        assert copy["logmeta"]["origin"] == {"index": hit["_index"], "id": hit["_id"]}
+        assert copy["data_stream"] == {"type": "logs", "dataset": f"logmeta.{name}", "namespace": "prod"}
+        assert {k: copy[k] for k in ("message", "@timestamp", "host")} == {
+            k: hit["_source"][k] for k in ("message", "@timestamp", "host")
+        }
+        assert "logmeta" not in hit["_source"]
+
+
+def origin_id_of(hit):
+    class Found:
+        index, id = hit["_index"], hit["_id"]
+
+    return origin_id(Found)
+
+
+def test_the_scorer_is_asked_in_order_of_arrival_not_of_time(client, address, quick, asked, name):
+    for start in (START + 5000, START, START + 9000):  # late and early files, as shippers bring them
+        send(client, address, f"logs-{name}-prod", [f"{start} {i}" for i in range(1500)], start=start)
+    annotate(address, f"logs-{name}-prod", quick)
+    assert asked[name] == [f"{start} {i}" for start in (START + 5000, START, START + 9000) for i in range(1500)]
+
+
+def test_a_second_run_writes_nothing_twice_with_and_without_a_checkpoint(client, address, quick, name, tmp_path):
+    stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
+    send(client, address, stream, ["a", "b", "PANIC c"])
+    assert annotate(address, stream, quick, checkpoint=checkpoint).created == 4
+    send(client, address, stream, ["d"])
+    again = annotate(address, stream, quick, checkpoint=checkpoint)
+    assert (again.read, again.created) == (1, 1)
+    anew = annotate(address, stream, quick)
+    assert (anew.read, anew.created, anew.existed) == (4, 0, 5)
+    assert messages_of(read(client, f"logs-logmeta.{name}-prod")) == ["PANIC c", "a", "b", "d"]
+
+
+def test_what_was_written_but_not_remembered_is_not_written_twice(client, address, quick, name, tmp_path):
+    stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
+    send(client, address, stream, [str(i) for i in range(5000)])
+    (tmp_path / "checkpoint.new").mkdir()  # where the checkpoint is written: the run ends after its first write
+    with pytest.raises(UsageError, match="checkpoint"):
+        annotate(address, stream, quick, checkpoint=checkpoint)
+    assert 0 < len(read(client, f"logs-logmeta.{name}-prod")) < 5000
+    (tmp_path / "checkpoint.new").rmdir()
+    tally = annotate(address, stream, quick, checkpoint=checkpoint)
+    assert tally.existed and tally.created + tally.existed == 5000
+    assert messages_of(read(client, f"logs-logmeta.{name}-prod")) == sorted(str(i) for i in range(5000))
+
+
+def test_a_run_that_is_killed_loses_nothing_and_adds_nothing_twice(client, address, quick, name, tmp_path):
+    stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
+    send(client, address, stream, [str(i) for i in range(8_000)])
+    command = ["elastic", "annotate", "--from", stream, "--url", address.url, "--scorer-url", quick]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "logmeta.cli", *command, "--checkpoint", str(checkpoint)], stderr=subprocess.DEVNULL
+    )
+    await_that(lambda: checkpoint.exists() or running.poll() is not None)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    annotate(address, stream, quick, checkpoint=checkpoint)
+    assert messages_of(read(client, f"logs-logmeta.{name}-prod")) == sorted(str(i) for i in range(8_000))
+
+
+def await_that(condition, within_s=60.0):
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
+
+
+def test_following_sees_what_comes_and_ctrl_c_ends_it_cleanly(client, address, quick, name, tmp_path):
+    stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
+    command = ["elastic", "annotate", "--from", f"logs-{name}-*", "--url", address.url, "--scorer-url", quick]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "logmeta.cli", *command, "--checkpoint", str(checkpoint)],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        send(client, address, stream, ["a", "b"])  # the stream may come later than its reader
+        await_that(lambda: len(read(client, f"logs-logmeta.{name}-prod")) == 2)
+        client.indices.rollover(alias=stream)
+        send(client, address, stream, ["c", "PANIC d"])
+        await_that(lambda: len(read(client, f"logs-logmeta.{name}-prod")) == 4)
+    finally:
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "Traceback" not in said and "4 documents read" in said
+    assert annotate(address, f"logs-{name}-*", quick, checkpoint=checkpoint).read == 0
+
+
+def test_a_rollover_between_two_runs_is_followed_in_order(client, address, quick, asked, name, tmp_path):
+    stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
+    send(client, address, stream, ["1", "2"])
+    annotate(address, stream, quick, checkpoint=checkpoint)
+    send(client, address, stream, ["3"])
+    client.indices.rollover(alias=stream)
+    send(client, address, stream, ["4", "5"])
+    annotate(address, stream, quick, checkpoint=checkpoint)
+    assert asked[name] == ["1", "2", "3", "4", "5"]
+
+
+def test_an_operation_that_becomes_visible_late_is_read_once(client, address, quick, asked, name, tmp_path):
+    """As after a search that saw operations 0, 1, 4 and 5 only."""
+    stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
+    send(client, address, stream, [str(i) for i in range(8)])
+    tail = Tail(client, address, stream, positions={}, patience=Patience(0))
+    [batch] = tail.round(everywhere=True)
+    [key] = batch.positions
+    saved = Checkpoint.load(checkpoint, purpose=f"annotate --from {stream}")
+    saved.commit({key: Position(6, (Hole(2, 3, time.time()),))})
+    annotate(address, stream, quick, checkpoint=checkpoint)
+    annotate(address, stream, quick, checkpoint=checkpoint)
+    assert asked[name] == ["2", "3", "6", "7"]
+
+
+def test_nothing_is_missed_while_many_write_and_searches_see_half_of_it(client, address, quick, asked, name):
+    stream, writers, each = f"logs-{name}-prod", 4, 250
+    client.indices.put_index_template(
+        name="shards", index_patterns=[MULTI_SHARD], data_stream={}, priority=300,
+        composed_of=["logmeta@mappings"], template={"settings": {"number_of_shards": 3, "refresh_interval": "50ms"}},
+    )  # fmt: skip
+    stream = f"logs-shards{name}-prod"
+    send(client, address, stream, ["first"])
+
+    def write(writer):
+        for i in range(each):
+            document = {"@timestamp": "2026-01-01", "message": f"{writer} {i}"}
+            client.index(index=stream, document=document, pipeline=NO_PIPELINE)
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(writers)]
+    tail = Tail(client, address, stream, positions={}, patience=Patience(5), page=40)
+    seen = []
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        seen += [hit.id for batch in tail.round(everywhere=False) for hit in batch.hits]
+    client.indices.refresh(index=stream)
+    while found := [hit.id for batch in tail.round(everywhere=True) for hit in batch.hits]:
+        seen += found
+    assert len(seen) == len(set(seen)) == writers * each + 1
+    annotate(address, stream, quick)
+    assert len(asked[f"shards{name}"]) == writers * each + 1
+    assert len(read(client, f"logs-logmeta.shards{name}-prod")) == writers * each + 1
+
+
+def test_pages_of_several_shards_are_merged_by_time(client, address, quick, asked, name):
+    stream = f"logs-shards{name}-prod"
+    send(client, address, stream, [str(i) for i in range(600)])
+    annotate(address, stream, quick)
+    assert asked[f"shards{name}"] == [str(i) for i in range(600)]
+
+
+def test_a_plain_index_can_be_read_and_its_source_named(client, address, quick, asked, name):
+    for i in range(3):
+        client.index(index=name, id=str(i), document={"text": f"line {i}", "kept": {"deep": i}})
+    client.index(index=name, id="3", document={"other": 1}, refresh=True)
+    tally = annotate(address, name, quick, source="mine", field=("text",))
+    assert (tally.read, tally.created, tally.without_line) == (4, 3, 1)
+    assert asked["mine"] == ["line 0", "line 1", "line 2"]
+    assert {hit["_source"]["kept"]["deep"] for hit in read(client, f"logs-logmeta.{name}-default").values()} == {
+        0,
+        1,
+        2,
+    }
+
+
+def test_in_place_only_alarms_are_updated(client, address, quick, asked, name, tmp_path):
+    stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
+    send(client, address, stream, ["a", "PANIC b", "c"])
+    for _ in range(2):
+        annotate(address, stream, quick, mode=IN_PLACE, checkpoint=checkpoint)
+    assert asked[name] == ["a", "PANIC b", "c"]  # what we wrote ourselves is not scored again
+    marked = {hit["_source"]["message"]: hit["_source"].get("logmeta") for hit in read(client, stream).values()}
+    assert (marked["a"], marked["c"]) == (None, None)
+    assert marked["PANIC b"]["alarm"] is True and marked["PANIC b"]["explanation"]["text"] == "PANIC"
+    assert not read(client, f"logs-logmeta.{name}-prod")
+
+
+def test_what_was_skipped_is_caught_up_in_place(client, address, node, scorer, name, normal_lines):
+    """The plugin's scorer is down, so that it indexes every document as skipped; then the real one catches up."""
+    stream = f"logs-{name}-prod"
+    down = {"logmeta.scorer.urls": [f"http://127.0.0.1:{free_port()}"]}
+    client.cluster.put_settings(persistent=down)
+    try:
+        sent = normal_lines + lines("test", 300)
+        assert index(client, address, raw_documents(sent, data_stream=stream, start=START)).created == 500
+    finally:
+        client.cluster.put_settings(persistent=dict.fromkeys(down))
+    client.indices.refresh(index=stream)
+    assert statuses(client, stream) == {"skipped": 500}
+    tally = annotate(address, stream, scorer.url, mode=MISSING)
+    assert (tally.read, tally.replaced) == (500, 500)
+    assert statuses(client, stream) == {"learning": 500} or "scored" in statuses(client, stream)
+    documents = [hit["_source"] for hit in read(client, stream).values()]
+    assert sorted(document["message"] for document in documents) == sorted(sent)
+    assert all("reason" not in document["logmeta"] for document in documents)
+    assert annotate(address, stream, scorer.url, mode=MISSING).read == 0
+
+
+def statuses(client, stream):
+    return Counter(hit["_source"]["logmeta"]["status"] for hit in read(client, stream).values())
+
+
+def test_what_is_still_skipped_or_changed_meanwhile_stays_as_it_is(client, address, name):
+    stream = f"logs-{name}-prod"
+    skipped = {"status": "skipped", "reason": "unavailable"}
+    for message in ("lost", "changed", "fine"):
+        document = {"@timestamp": "2026-01-01", "message": message, "logmeta": skipped}
+        client.index(index=stream, document=document, pipeline=NO_PIPELINE, refresh=True)
+    [changed] = [hit for hit in read(client, stream).values() if hit["_source"]["message"] == "changed"]
+
+    def answer(request):
+        client.update(index=changed["_index"], id=changed["_id"], doc={"by": "others"})
+        fine = {"status": "scored", "score": 0.1, "alarm": False}
+        return 200, {"results": [fine if d["message"] != "lost" else skipped for d in request["documents"]]}
+
+    with stand_in(answer) as url:
+        tally = annotate(address, stream, url, mode=MISSING)
+    assert (tally.replaced, tally.changed_meanwhile, tally.statuses["skipped"]) == (1, 1, 1)
+    assert statuses(client, stream) == {"skipped": 2, "scored": 1}
+
+
+def test_alarms_become_documents_of_their_own_once(client, address, quick, name, tmp_path):
+    stream, checkpoint = f"logs-{name}-blue", tmp_path / "checkpoint"
+    odd = {"status": "scored", "alarm": True, "score": 0.9, "template": {"id": "t7", "text": "PANIC <*>"}}
+    for message, fields in (("a", {"status": "scored", "alarm": False}), ("PANIC b", odd)):
+        document = {"@timestamp": "2026-01-01", "message": message, "logmeta": fields, "event": {"original": "raw"}}
+        client.index(index=stream, document=document, pipeline=NO_PIPELINE, refresh=True)
+    assert copy_alarms(stream, address, checkpoint=checkpoint, once=True).created == 1
+    assert copy_alarms(stream, address, checkpoint=checkpoint, once=True).read == 0
+    assert copy_alarms(f"logs-{name}-*", address, checkpoint=None, once=True).existed == 1
+    [original] = [hit for hit in read(client, stream).values() if hit["_source"]["message"] == "PANIC b"]
+    alarm = read(client, "logs-logmeta.alarm-blue")[origin_id_of(original)]["_source"]
+    assert alarm["event"] == {"kind": "alert", "id": origin_id_of(original), "original": "raw"}
+    assert alarm["rule"] == {"id": "t7", "name": "PANIC <*>"}
+    assert alarm["logmeta"]["origin"] == {"index": original["_index"], "id": original["_id"]}
+    assert alarm["data_stream"] == {"type": "logs", "dataset": "logmeta.alarm", "namespace": "blue"}
+
+
+def test_annotating_writes_its_alarms_under_the_same_ids_as_alarms_does(client, address, quick, name):
+    stream = f"logs-{name}-green"
+    send(client, address, stream, ["a", "PANIC b"])
+    annotate(address, stream, quick, mode=IN_PLACE)
+    assert copy_alarms(stream, address, checkpoint=None, once=True).existed == 1
+    assert len(read(client, "logs-logmeta.alarm-green")) == 1
+
+
+def test_our_own_streams_are_never_read(client, address, quick, asked, name):
+    send(client, address, f"logs-{name}-prod", ["a"])
+    annotate(address, f"logs-{name}-prod", quick)
+    assert annotate(address, f"logs-*{name}-prod", quick).read == 1
+    with pytest.raises(UsageError, match="logmeta writes"):
+        annotate(address, f"logs-logmeta.{name}-prod", quick)
+    assert asked.keys() == {name}
+
+
+def test_a_document_elasticsearch_refuses_is_told_and_holds_nobody_up(client, address, quick, name):
+    client.index(index=name, document={"message": "no time", "@timestamp": "2026-01-01", "tags": {"is": "object"}})
+    client.index(index=name, document={"message": "fine", "@timestamp": "2026-01-01"}, refresh=True)
+    with pytest.raises(BackendError, match="refused 1 documents"):
+        annotate(address, name, quick, source="x")
+    assert messages_of(read(client, f"logs-logmeta.{name}-default")) == ["fine"]
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_scorer_that_will_not_answer_ends_the_run_and_nothing_is_remembered(client, address, name, tmp_path, status):
+    stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
+    send(client, address, stream, ["a"])
+    with stand_in(lambda request: (status, {})) as url, pytest.raises(BackendError, match=str(status)):
+        annotate(address, stream, url, checkpoint=checkpoint)
+    assert not checkpoint.exists() and not read(client, f"logs-logmeta.{name}-prod")
+
+
+def test_an_overloaded_scorer_is_asked_again_for_the_same_lines(client, address, name):
+    send(client, address, f"logs-{name}-prod", ["a", "b"])
+    rounds = []
+
+    def answer(request):
+        rounds.append([document["message"] for document in request["documents"]])
+        is_tired = len(rounds) < 3
+        return (503, {}) if is_tired else (200, {"results": [verdict(d) for d in request["documents"]]})
+
+    with stand_in(answer) as url:
+        assert annotate(address, f"logs-{name}-prod", url).created == 2
+    assert rounds == [["a", "b"]] * 3
+
+
+def test_a_batch_too_large_for_the_scorer_is_halved(client, address, name):
+    send(client, address, f"logs-{name}-prod", [str(i) for i in range(8)])
+
+    def answer(request):
+        messages = [document["message"] for document in request["documents"]]
+        if len(messages) > 2 or messages == ["5"]:
+            return 413, {}
+        return 200, {"results": [verdict(d) for d in request["documents"]]} if "5" not in messages else {}
+
+    def strict(request):
+        status, body = answer(request)
+        return (status, body) if status == 413 or body else (413, {})
+
+    with stand_in(strict) as url:
+        annotate(address, f"logs-{name}-prod", url)
+    copies = [hit["_source"] for hit in read(client, f"logs-logmeta.{name}-prod").values()]
+    assert {d["message"] for d in copies if d["logmeta"].get("reason") == "too_large"} == {"5"}
+    assert len(copies) == 8
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ((), "LINES"),
+        (("app.log", "--from", "logs-x-y"), "--from"),
+        (("app.log", "--detector", "x", "--once"), "--once"),
+        (("--from", "logs-x-y", "--detector", "x"), "--detector"),
+        (("--from", "logs-x-y"), "--url"),
+        (("--from", "logs-x-y", "--url", "http://x", "--missing", "--in-place"), "--missing"),
+        (("--from", "logs-x-y", "--url", "http://x", "--source", "a", "--source-field", "b"), "--source-field"),
+    ],
+    ids=["neither", "both", "once of lines", "detector of a stream", "no url", "missing in place", "two sources"],
+)
+def test_flags_that_do_not_go_together_are_usage_errors(flags, expected):
+    error = CliRunner().invoke(app, ["elastic", "annotate", *flags]).exception
+    assert isinstance(error, UsageError) and expected in str(error)
+
+
+def test_a_name_that_matches_nothing_is_told(client, address, quick):
+    with pytest.raises(UsageError, match="correct --from"):
+        annotate(address, "logs-nothing-here", quick)
