@@ -62,9 +62,7 @@ def ask(client, documents):
         [(_, body)] = DSL.findall(SECTIONS[title])
         for word, value in words.items():
             body = body.replace(word, value)
-        return client.search(
-            index="logs-queries.*", **{("source" if k == "_source" else k): v for k, v in json.loads(body).items()}
-        )
+        return client.search(index="logs-queries.*", body=json.loads(body))
 
     return run
 
