@@ -1,4 +1,4 @@
-"""The queries of docs/queries.md return what the page says, on documents that went through the real pipeline."""
+"""The queries of docs/queries.md, and those of Kibana's charts, on documents that went through the real pipeline."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from logs import lines
 from logmeta.elastic.node import free_port
 from logmeta.elastic.templates import mappings_template, plain_logs_template
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "queries.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "queries.md"
 SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 DSL = re.compile(r"^```http\nGET (\S+)/_search\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ESQL = re.compile(r"^```esql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECTIONS = dict(SECTION.findall(PAGE.read_text(encoding="utf-8")))
+SAVED = [json.loads(line) for line in (ROOT / "plugins" / "kibana" / "logmeta.ndjson").read_text().splitlines()]
+CHARTS = [one for one in SAVED if one["type"] == "visualization"]
 WATCHED, LEARNING, DOWN = (f"logs-queries.{name}-default" for name in ("watched", "learning", "down"))
 DISK = 'UTC [99] shop@shop/web PANIC:  could not write to file "pg_wal/xlogtemp.99": No space left on device'
 
@@ -159,3 +162,23 @@ def test_half_of_the_scores_lie_below_the_alarm_level(ask):
         < 0.5
         < found["queries.watched"]["scores"]["values"]["99.0"]
     )
+
+
+def chart_query(chart):
+    """A chart's aggregations as the Query DSL that Kibana would send, on the whole time range by the hour."""
+    parts = json.loads(chart["attributes"]["visState"])["aggs"]
+    asked = json.loads(chart["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])["query"]["query"]
+    metrics = {p["id"]: {p["type"]: p["params"]} for p in parts if p["schema"] == "metric" and p["type"] != "count"}
+    aggs = metrics
+    for part in reversed([p for p in parts if p["schema"] != "metric"]):
+        kept = {"field": part["params"]["field"]}
+        extra = {"fixed_interval": "1h"} if part["type"] == "date_histogram" else {"size": part["params"]["size"]}
+        aggs = {part["id"]: {part["type"]: {**kept, **extra}, "aggs": aggs}}
+    return {"size": 0, "query": {"query_string": {"query": asked}}, "aggs": aggs}
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=[chart["id"] for chart in CHARTS])
+def test_every_chart_of_the_dashboard_has_something_to_show(client, documents, chart):
+    answer = client.search(index="logs-queries.*", body=chart_query(chart))
+    assert answer["hits"]["total"]["value"] > 0
+    assert answer["aggregations"]["2"]["buckets"]
