@@ -1,0 +1,168 @@
+"""The committed shipper configurations, run: every line of a file arrives once, in order and with a verdict.
+
+rsyslog must be there in CI. The others run where LOGMETA_SHIPPERS names their programs:
+LOGMETA_SHIPPERS="filebeat=/opt/filebeat/filebeat vector=/usr/bin/vector".
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from elasticsearch import NotFoundError
+from logs import lines
+from shipped import asking, read
+
+from logmeta.elastic.node import free_port
+from logmeta.elastic.templates import PIPELINE, mappings_template
+
+pytestmark = pytest.mark.elasticsearch
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+COUNT = 3000
+ARRIVED_S = 90.0
+COMMANDS = {
+    "rsyslog": "{program} -n -f {plugins}/rsyslog/rsyslog.conf -i {state}/pid",
+    "filebeat": "{program} -e --strict.perms=false -c {plugins}/filebeat/filebeat.yml --path.home {state}",
+    "fluent-bit": "{program} -c {plugins}/fluent-bit/fluent-bit.yaml",
+    "logstash": "{program} --path.settings {plugins}/logstash --path.data {state} -f {plugins}/logstash/logmeta.conf",
+    "vector": "{program} --config {plugins}/vector/vector.toml",
+}
+GIVEN = dict(pair.split("=", 1) for pair in os.environ.get("LOGMETA_SHIPPERS", "").split())
+
+
+def rsyslog() -> str:
+    """rsyslogd with its Elasticsearch output."""
+    program = shutil.which("rsyslogd", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None or not list(Path("/usr/lib").glob("**/rsyslog/omelasticsearch.so")):
+        pytest.skip("no rsyslogd with omelasticsearch: apt-get install rsyslog rsyslog-elasticsearch")
+    return program
+
+
+@pytest.fixture(params=["rsyslog", *GIVEN])
+def shipper(request, tmp_path, node):
+    """Starts a shipper on a file; (name, function of dataset and file that runs it for a while)."""
+    program = GIVEN.get(request.param) or rsyslog()
+    state = tmp_path / "state"
+    state.mkdir()
+    command = COMMANDS[request.param].format(program=program, plugins=PLUGINS, state=state).split()
+
+    @contextmanager
+    def run(dataset: str, file: Path) -> Iterator[None]:
+        process = subprocess.Popen(command, env=environment(node, dataset, file, state))
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
+
+    return request.param, run
+
+
+def environment(node, dataset: str, file: Path, state: Path) -> Mapping[str, str]:
+    """The variables every configuration reads; security is off, so the key is only sent."""
+    return {
+        **os.environ,
+        "ES_URL": node.url,
+        "ES_HOST": "127.0.0.1",
+        "ES_PORT": str(node.port),
+        "ES_API_KEY": "id:key",
+        "ES_USER": "",
+        "ES_PASSWORD": "",
+        "ES_CA": "",
+        "LOG_FILE": str(file),
+        "HOST_NAME": socket.gethostname(),
+        "SERVICE_NAME": "postgresql",
+        "DATASET": dataset,
+        "NAMESPACE": "default",
+        "STATE_FOLDER": str(state),
+    }
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A real log, each line with its number so that no two are equal."""
+    path = tmp_path / "app.log"
+    path.write_text("".join(f"{line} line={place}\n" for place, line in enumerate(lines("test", COUNT))))
+    return path
+
+
+def await_documents(client, stream: str) -> list[dict]:
+    """All documents of a stream once as many as the file's lines have arrived."""
+    deadline = time.monotonic() + ARRIVED_S
+    found: list[dict] = []
+    while time.monotonic() < deadline and len(found) < COUNT:
+        time.sleep(0.5)
+        try:
+            found = read(client, stream)
+        except NotFoundError:
+            continue
+    assert len(found) == COUNT, f"{len(found)} of {COUNT} lines arrived in {stream}"
+    return found
+
+
+def check(documents: list[dict], file: Path) -> None:
+    """In = out, and each document has what makes its stream."""
+    assert sorted(d["message"] for d in documents) == sorted(file.read_text().splitlines())
+    assert {d["service"]["name"] for d in documents} == {"postgresql"}
+    assert {d["host"]["name"] for d in documents} == {socket.gethostname()}
+    assert all(d["logmeta"]["status"] for d in documents)
+
+
+def test_every_line_arrives_once_in_order_and_scored(client, shipper, file):
+    name, run = shipper
+    stream = f"logs-ship.{name}.up-default"
+    with run(f"ship.{name}.up", file):
+        documents = await_documents(client, stream)
+    check(documents, file)
+    assert [d["message"] for d in documents] == file.read_text().splitlines()
+    assert {d["logmeta"]["status"] for d in documents} <= {"learning", "scored"}
+    assert {d["logmeta"]["stream"] for d in documents if "stream" in d["logmeta"]} == {
+        f"{socket.gethostname()}/postgresql"
+    }
+
+
+def test_a_scorer_that_is_down_costs_no_line(client, shipper, file):
+    name, run = shipper
+    with asking(client, f"http://127.0.0.1:{free_port()}"), run(f"ship.{name}.down", file):
+        documents = await_documents(client, f"logs-ship.{name}.down-default")
+    check(documents, file)
+    assert {d["logmeta"]["status"] for d in documents} == {"skipped"}
+
+
+@pytest.fixture(scope="module")
+def strict(client):
+    """A template whose pipeline refuses with 429 what cannot be scored; the node goes, so it stays."""
+    step = client.ingest.get_pipeline(id=PIPELINE).body[PIPELINE]["processors"][0]["logmeta"]
+    client.ingest.put_pipeline(id="strict", processors=[{"logmeta": {**step, "on_unavailable": "fail"}}])
+    template = {**mappings_template()["template"], "settings": {"index.default_pipeline": "strict"}}
+    client.indices.put_index_template(
+        name="strict", index_patterns=["logs-strict.*-*"], data_stream={}, priority=300, template=template
+    )
+
+
+def refused(client) -> int:
+    """How many documents the plugin has refused on this node."""
+    stats = client.perform_request("GET", "/_logmeta/stats", headers={"accept": "application/json"}).body
+    [of_node] = stats["nodes"].values()
+    return of_node["documents"]["by_status"].get("failed", 0)
+
+
+def test_what_was_refused_with_429_is_sent_again_until_it_is_scored(client, shipper, file, strict):
+    name, run = shipper
+    before = refused(client)
+    with run(f"strict.{name}", file):
+        with asking(client, f"http://127.0.0.1:{free_port()}"):
+            deadline = time.monotonic() + ARRIVED_S
+            while refused(client) == before and time.monotonic() < deadline:
+                time.sleep(0.2)
+        documents = await_documents(client, f"logs-strict.{name}-default")
+    assert refused(client) > before
+    check(documents, file)
