@@ -137,19 +137,22 @@ class LocalNode:
 
     def stop(self) -> None:
         """End the process and remove its folder; harmless when it never started."""
-        if self._process is not None and self._process.poll() is None:
-            self._end(self._process)
-        self._process = None
+        self.halt()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
     def restart(self) -> None:
         """End the process and start it again in the same folder. Raises BackendError when it does not come back."""
-        if self._process is not None and self._process.poll() is None:
-            self._end(self._process)
+        self.halt()
         self._launch()
         self._await()
+
+    def halt(self) -> None:
+        """End the process; its folder stays for `restart`."""
+        if self._process is not None and self._process.poll() is None:
+            self._end(self._process)
+        self._process = None
 
     def log_tail(self, lines: int = 30) -> str:
         """The end of what the node wrote."""
