@@ -48,10 +48,13 @@ class Follower:
     def run(self, *, once: bool) -> None:
         """For ever, or until everything a search can see is dealt with. Raises BackendError."""
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="logmeta-write") as writer:
-            while self._round(writer, everywhere=once) or not once:
-                self._report(self._tally)
-            self._finish_writing()
-        self._report(self._tally)
+            try:
+                while self._round(writer, everywhere=once) or not once:
+                    self._report(self._tally)
+                self._finish_writing()
+            except BaseException:  # also Ctrl-C: what is being written is finished, but not tried for ever
+                self._patience.give_up()
+                raise
 
     def _round(self, writer: ThreadPoolExecutor, *, everywhere: bool) -> bool:
         """Whether there was anything to read."""

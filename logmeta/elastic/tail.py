@@ -158,10 +158,11 @@ class Tail:
         return Batch(hits, positions)
 
     def _search(self, index: Index, positions: Sequence[Position]) -> list[list[Hit]]:
-        """A page of each shard."""
+        """A page of all shards together: a part from each."""
         searches: list[Fields] = []
         for shard, position in enumerate(positions):
-            searches += [{"index": index.name, "preference": f"_shards:{shard}"}, self._body(position)]
+            body = {**self._body(position), "size": max(1, self._page // index.shards)}
+            searches += [{"index": index.name, "preference": f"_shards:{shard}"}, body]
         with backend_errors(self._address):
             answers = self._client.msearch(searches=searches)["responses"]
         return [self._hits(index, answer) for answer in answers]
@@ -171,14 +172,13 @@ class Tail:
         return {
             "query": {"bool": {"filter": asked}},
             "sort": [{"_seq_no": "asc"}, {"@timestamp": {"order": "asc", "unmapped_type": "date"}}],
-            "size": self._page,
             "track_total_hits": False,
             "seq_no_primary_term": True,
         }
 
     def _hits(self, index: Index, answer: _Answer) -> list[Hit]:
-        if answer["status"] == 404:  # deleted since it was listed
-            return []
+        if answer["status"] == 404 or "index_closed_exception" in str(answer.get("error")):
+            return []  # deleted or closed since it was listed
         if "error" in answer or answer["_shards"]["failed"]:
             kind = BackendError if answer["status"] in (400, 403) else UnreachableError
             raise kind(

@@ -172,9 +172,8 @@ def running_proxy(elasticsearch: str, scorer: str, **settings) -> Iterator[str]:
     """The proxy on a free port, in a thread of this process; yields its URL. Settings are ProxySettings'."""
     port, said = free_port(), []
     asked = Scorer(ScorerAddress(scorer))
-    app = create_app(
-        ProxySettings(Address.parse(elasticsearch), **settings), ProcessorOptions(), asked, say=said.append
-    )
+    bounds = ProxySettings(Address.parse(elasticsearch), **settings)
+    app = create_app(bounds, ProcessorOptions(), asked, say=said.append)
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", server_header=False, date_header=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

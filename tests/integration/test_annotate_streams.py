@@ -233,12 +233,11 @@ def test_an_operation_that_becomes_visible_late_is_read_once(client, address, qu
 
 
 def test_nothing_is_missed_while_many_write_and_searches_see_half_of_it(client, address, quick, asked, name):
-    stream, writers, each = f"logs-{name}-prod", 4, 250
+    stream, writers, each = f"logs-shards{name}-prod", 4, 120
     client.indices.put_index_template(
         name="shards", index_patterns=[MULTI_SHARD], data_stream={}, priority=300,
         composed_of=["logmeta@mappings"], template={"settings": {"number_of_shards": 3, "refresh_interval": "50ms"}},
     )  # fmt: skip
-    stream = f"logs-shards{name}-prod"
     send(client, address, stream, ["first"])
 
     def write(writer):
@@ -288,6 +287,7 @@ def test_in_place_only_alarms_are_updated(client, address, quick, asked, name, t
     send(client, address, stream, ["a", "PANIC b", "c"])
     for _ in range(2):
         annotate(address, stream, quick, mode=IN_PLACE, checkpoint=checkpoint)
+        client.indices.refresh(index=stream)
     assert asked[name] == ["a", "PANIC b", "c"]  # what we wrote ourselves is not scored again
     marked = {hit["_source"]["message"]: hit["_source"].get("logmeta") for hit in read(client, stream).values()}
     assert (marked["a"], marked["c"]) == (None, None)
@@ -360,6 +360,7 @@ def test_annotating_writes_its_alarms_under_the_same_ids_as_alarms_does(client, 
     stream = f"logs-{name}-green"
     send(client, address, stream, ["a", "PANIC b"])
     annotate(address, stream, quick, mode=IN_PLACE)
+    client.indices.refresh(index=stream)
     assert copy_alarms(stream, address, checkpoint=None, once=True).existed == 1
     assert len(read(client, "logs-logmeta.alarm-green")) == 1
 

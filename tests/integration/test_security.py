@@ -11,21 +11,42 @@ from collections import Counter
 
 import pytest
 from documents import settings
-from running import stand_in
+from elasticsearch import AuthenticationException
+from running import running_proxy, stand_in
 
+from logmeta.elastic.annotator import COPIES, IN_PLACE, MISSING
 from logmeta.elastic.client import Address, connect
+from logmeta.elastic.commands.streams import annotate_stream, copy_alarms
+from logmeta.elastic.documents import ProcessorOptions
 from logmeta.elastic.node import FileRealm, LocalNode, free_port
+from logmeta.elastic.scorer import ScorerAddress
 from logmeta.elastic.setup import setup
 from logmeta.elastic.templates import PIPELINE
+from logmeta.errors import BackendError
 
 pytestmark = pytest.mark.elasticsearch
 
-USERS = {"admin": ("admin-password", ["superuser"]), "writer": ("writer-password", ["writer"])}
+USERS = {
+    "admin": ("admin-password", ["superuser"]),
+    "writer": ("writer-password", ["writer"]),
+    "tailer": ("tailer-password", ["tailer"]),
+    "fixer": ("fixer-password", ["tailer", "fixer"]),
+}
 ROLES = """
 writer:
   indices:
     - names: ["w-*"]
       privileges: ["create_index", "index", "create", "auto_configure", "read"]
+tailer:
+  indices:
+    - names: ["logs-app-*"]
+      privileges: ["read", "view_index_metadata"]
+    - names: ["logs-logmeta.*"]
+      privileges: ["create_doc", "auto_configure"]
+fixer:
+  indices:
+    - names: ["logs-app-*"]
+      privileges: ["index"]
 """
 TOKEN = "the-token-of-the-scorer"
 
@@ -38,7 +59,7 @@ def asked():
 
 @pytest.fixture(scope="module")
 def secured(plugin_zips, asked):
-    """A node with security on, two users, and a scorer."""
+    """A node with security on, its users, and a scorer."""
 
     def answer(request):
         asked[request["authorization"]] += 1
@@ -159,3 +180,54 @@ def give_token(node, client, token):
     node.run_tool("elasticsearch-keystore", "add", "--stdin", "--force", "logmeta.auth.token", stdin=f"{token}\n")
     answer = client.nodes.reload_secure_settings()
     assert not any("reload_exception" in told for told in answer["nodes"].values())
+
+
+def alarming(request):
+    """An answer that calls every line an alarm."""
+    fields = {"status": "scored", "score": 0.9, "alarm": True, "template": {"id": "t", "text": "t"}}
+    return 200, {"results": [fields for _ in request["documents"]]}
+
+
+def annotate(secured, user, stream, mode):
+    _, address = client_of(secured, user)
+    with stand_in(alarming) as url:
+        scorer, options = ScorerAddress(url), ProcessorOptions()
+        return annotate_stream(stream, address, scorer, mode=mode, options=options, checkpoint=None, once=True)
+
+
+def add(admin, stream, **fields):
+    document = {"@timestamp": "2026-01-01", "message": "m", **fields}
+    admin.index(index=stream, document=document, pipeline="_none", refresh=True)
+
+
+def test_reading_there_and_creating_here_is_all_that_annotating_a_stream_needs(admin, secured):
+    add(admin, "logs-app-one")
+    assert annotate(secured, "tailer", "logs-app-one", COPIES).created == 2
+    _, address = client_of(secured, "tailer")
+    add(admin, "logs-app-three", logmeta={"alarm": True})
+    assert copy_alarms("logs-app-three", address, checkpoint=None, once=True).created == 1
+
+
+def test_writing_in_place_needs_the_right_to_index_there(admin, secured):
+    add(admin, "logs-app-two", logmeta={"status": "skipped", "reason": "deadline"})
+    with pytest.raises(BackendError, match="403"):
+        annotate(secured, "tailer", "logs-app-two", MISSING)
+    assert annotate(secured, "fixer", "logs-app-two", MISSING).replaced == 1
+    add(admin, "logs-app-two")
+    assert annotate(secured, "fixer", "logs-app-two", IN_PLACE).replaced == 1
+
+
+def test_through_the_proxy_everyone_has_his_own_rights(admin, secured):
+    with stand_in(alarming) as scorer, running_proxy(secured.url, scorer) as url:
+        address = Address.parse(url.replace("//", f"//writer:{USERS['writer'][0]}@"))
+        with connect(address) as through:
+            operations = [part for name in ("w-proxied", "private") for part in ({"create": {"_index": name}}, line())]
+            answer = through.bulk(operations=operations)
+            assert [item["create"]["status"] for item in answer["items"]] == [201, 403]
+        with connect(Address.parse(url)) as nobody, pytest.raises(AuthenticationException):
+            nobody.bulk(operations=[{"create": {"_index": "w-proxied"}}, line()])
+    assert logmeta_statuses(admin, "w-proxied") == {"scored": 1}
+
+
+def line():
+    return {"message": "hello", "data_stream": {"dataset": "w"}}

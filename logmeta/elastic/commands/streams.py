@@ -7,7 +7,7 @@ from pathlib import Path
 
 from logmeta.elastic.annotator import Annotator, Mode
 from logmeta.elastic.bulk import Write
-from logmeta.elastic.client import Address, check_version, connect
+from logmeta.elastic.client import Address, connect
 from logmeta.elastic.commands.options import progress, say
 from logmeta.elastic.documents import ProcessorOptions
 from logmeta.elastic.following import ALARMS, Follower, alarms_of
@@ -62,8 +62,7 @@ def _follow(
     once: bool,
 ) -> Tally:
     checkpoint = Checkpoint.load(file, purpose=purpose)
-    client = connect(address)
-    check_version(client, address)
+    client = connect(address)  # its version is not asked: that takes a right which reading does not
     tail = Tail(client, address, pattern, positions=checkpoint.positions, patience=patience, wanted=wanted)
     _announce(tail, pattern, file, once=once)
     show = progress()

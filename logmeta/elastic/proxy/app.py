@@ -102,7 +102,7 @@ class Proxy:
         held = _Held(self._counts)
         try:
             body = await self._body(request, held)
-            annotated = await self._annotated(request, body, index)
+            annotated = await self._annotated(request, body, index, held)
         except TooLargeError:
             most = f"the body is over {self._settings.max_body_bytes} bytes; send fewer documents in one request"
             await self._refuse(request, send, 413, "content_too_long_exception", most)
@@ -132,13 +132,13 @@ class Proxy:
                 raise FullError
         return bytes(body)
 
-    async def _annotated(self, request: Request, body: bytes, index: str) -> bytes:
+    async def _annotated(self, request: Request, body: bytes, index: str, held: _Held) -> bytes:
         """The body with verdicts; what is no bulk body stays, for Elasticsearch to refuse. Raises FullError."""
         is_zipped = request.headers.get("content-encoding", "").lower() == "gzip"
         try:
             # One body after the other is taken apart: a small one must not overtake a large one that came before it.
             async with self._in_order:
-                plain = await _off_loop(body, lambda: self._plain(body)) if is_zipped else body
+                plain = await self._plain(body, held) if is_zipped else body
                 entries = await _off_loop(plain, lambda: take_apart(plain, index, self._options))
                 lines = [entry.asks for entry in entries if isinstance(entry.asks, Line)]
                 waiting = self._queue.submit(lines)
@@ -152,8 +152,11 @@ class Proxy:
         written = await _off_loop(plain, lambda: write_verdicts(entries, verdicts, self._options))
         return await _off_loop(written, lambda: zipped(written)) if is_zipped else written
 
-    def _plain(self, body: bytes) -> bytes:
-        return unzipped(body, max_bytes=self._settings.max_body_bytes)
+    async def _plain(self, body: bytes, held: _Held) -> bytes:
+        plain = await _off_loop(body, lambda: unzipped(body, max_bytes=self._settings.max_body_bytes))
+        if held.add(len(plain)) > self._settings.max_held_bytes:
+            raise FullError
+        return plain
 
     def _stats(self) -> dict[str, JsonValue]:
         counts = self._counts
