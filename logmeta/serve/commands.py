@@ -29,6 +29,9 @@ def serve(
     ] = None,
     log_format: Annotated[LogFormat, typer.Option(help="Of stderr; auto: text on a terminal, else JSON.")] = "auto",
     grace_s: Annotated[float, typer.Option(help="Seconds that accepted requests have when told to end.", min=1)] = 20,
+    notice_s: Annotated[
+        float, typer.Option(help="Seconds from a /readyz that says it ends to the closed door.", min=0)
+    ] = 0.5,
     read_s: Annotated[float, typer.Option(help="Seconds a client may take to send a request.", min=0.1)] = 30,
     onboarding: Annotated[
         Literal["auto", "approve", "off"],
@@ -70,6 +73,7 @@ def serve(
             tls_key=tls_key,
             tokens=Tokens(token_file, SCORER_TOKEN_ENV),
             grace_s=grace_s,
+            notice_s=notice_s,
             read_s=read_s,
             onboarding=onboarding,
             shared=_shared(registry_url, registry_api_key_file, registry_ca),

@@ -70,8 +70,9 @@ class Metrics:
         self.batch_documents = self._histogram("batch_documents", "Documents scored together.", _SIZES)
 
     def alarm_rate(self, source: str, *, asked: float, achieved: float) -> None:
-        """Alarms a day: the budget, and what a source's open detector has raised so far."""
-        label = self.source_label(source)
+        """Alarms a day: the budget, and what a source's open detector has raised so far; rates of many have no sum."""
+        if (label := self.source_label(source)) == OTHER:
+            return
         self.alarms_per_day.labels(label, "asked").set(asked)
         self.alarms_per_day.labels(label, "achieved").set(achieved)
 

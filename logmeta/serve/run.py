@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -23,6 +24,9 @@ from logmeta.serve.settings import ServeSettings
 logger = logging.getLogger(__name__)
 
 INTERRUPTED: Final = 130
+# Python's own (700, 10, 10) walks through all open sources every few seconds, and stops the process for as long as that
+# takes (up to a second with 200 of them on a busy machine), to find next to nothing: what goes here is no cycle.
+GARBAGE: Final = (50_000, 20, 50)
 
 
 def run(settings: ServeSettings) -> None:
@@ -33,6 +37,7 @@ def run(settings: ServeSettings) -> None:
         LogmetaError: the base model cannot be loaded.
     """
     check_tls(settings)
+    gc.set_threshold(*GARBAGE)
     with bound(settings) as listener:
         scorer = Scorer(settings)
         server = Server(scorer)

@@ -37,7 +37,7 @@ def metric(url, name):
 @pytest.fixture
 def busy(tmp_path):
     """A scorer with a whole queue of accepted requests, and their answers to come."""
-    scorer = start_scorer(tmp_path, "--no-refresh", "--grace-s", "120")
+    scorer = start_scorer(tmp_path, "--no-refresh", "--grace-s", "240", "--notice-s", "5")
     onboard(scorer.url, "busy")
     with ThreadPoolExecutor(REQUESTS) as pool:
         scorer.answers = [pool.submit(post, scorer.url) for _ in range(REQUESTS)]

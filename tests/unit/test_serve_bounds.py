@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from dataclasses import replace
+
+from logmeta.records import LogRecord
 from logmeta.serve.lastused import LastUsed
 from logmeta.serve.memory import MemoryBound, resident_bytes
 
@@ -50,3 +55,15 @@ def test_a_lost_or_damaged_file_is_a_cold_start_and_no_error(tmp_path):
 def test_a_folder_that_cannot_be_written_is_told_and_no_error(tmp_path, caplog):
     LastUsed(tmp_path / "gone" / "last.json").keep(["a"], at_once=True)
     assert "cold" in caplog.text
+
+
+def test_a_closed_source_goes_at_once_and_leaves_no_cycle_to_be_found(detector):
+    gc.disable()  # a scorer looks for cycles seldom
+    try:
+        session = replace(detector).session()
+        session.score([LogRecord(1, "hello")])
+        gone = weakref.ref(session)
+        del session
+        assert gone() is None
+    finally:
+        gc.enable()
