@@ -12,12 +12,12 @@ from enum import StrEnum
 from typing import Literal
 
 from logmeta.elastic.ecs import ALARM_TAG, iso
-from logmeta.elastic.leaves import CHECKS, Leaves, is_number
+from logmeta.elastic.leaves import NAMES, Leaves, is_number, well_formed
 from logmeta.elastic.paths import Fields, get, has, put, remove
 from logmeta.records import JsonValue
 
 _DATA_STREAM = re.compile(r"(?:logs|metrics|traces)-([^-]+)-(.+)")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+OUR_FIELD = "logmeta"
 ENVELOPE_BYTES = 128  # keys, quotes and time in a request
 
 Explain = Literal["alarms", "all", "none"]
@@ -122,7 +122,7 @@ def _source(document: Fields, index: str, field: str) -> str | None:
 def _text(document: Fields, field: str) -> str | None:
     value = _value(document, field)
     if isinstance(value, str):
-        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
+        return well_formed(value)
     return str(value) if is_number(value) else None
 
 
@@ -130,7 +130,7 @@ def _timestamp(document: Fields, field: str) -> str | int | float | None:
     value = _value(document, field)
     if value is None or (isinstance(value, int | float) and is_number(value)):
         return value
-    return _SURROGATE.sub("\ufffd", str(value))
+    return well_formed(str(value))
 
 
 def _value(document: Fields, field: str) -> JsonValue:
@@ -140,18 +140,36 @@ def _value(document: Fields, field: str) -> JsonValue:
 
 
 def _target(document: Fields, path: str) -> Fields:
-    """The object at the target field. Raises ValueError when something else is there.
-
-    A document indexed before, or a client, may bring our fields along: they go, old and new must not mix.
-    """
+    """The object at the target field, cleared. Raises ValueError when something else of others is there."""
+    _clear(document, path)
     if not has(document, path):
         put(document, path, {})
     target = get(document, path)
     if not isinstance(target, dict):
         raise ValueError(f"{path!r} holds something that is no object")
-    for leaf in CHECKS if target else ():
-        remove(target, leaf)
     return target
+
+
+def _clear(document: Fields, path: str) -> None:
+    """A document indexed before, or a client, may bring our fields along, in any type and also with dots in their
+    names: old and new must not mix, and what our mapping does not take would cost the document. Other keys stay.
+    """
+    old = get(document, path)
+    if isinstance(old, dict):
+        _drop(old, [key for key in old if _is_ours(key)])
+    elif old is None or path == OUR_FIELD:
+        remove(document, path)
+    prefix = f"{path}."
+    _drop(document, [key for key in document if key.startswith(prefix) and _is_ours(key[len(prefix) :])])
+
+
+def _drop(fields: Fields, keys: list[str]) -> None:
+    for key in keys:
+        del fields[key]
+
+
+def _is_ours(key: str) -> bool:
+    return key.partition(".")[0] in NAMES
 
 
 def _write_ecs(document: Fields, verdict: Leaves) -> None:

@@ -1,12 +1,14 @@
 """What a scorer may send, leaf by leaf (`template.id`), and what each may hold: what the plugin's `Fields` is in Java.
 
-Checked because a wrong type, a number no `float` can hold or an endless text would make Elasticsearch refuse the
-document: indexing must not fail because of us.
+Checked because a wrong type, a number no `float` can hold, a date that is none or an endless text would make
+Elasticsearch refuse the document: indexing must not fail because of us.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeAlias
 
 from logmeta.elastic.paths import Fields
@@ -16,6 +18,9 @@ Leaves: TypeAlias = "dict[str, JsonValue]"
 MAX_TEXT = 8000  # stays below the 32,766 bytes a keyword may take
 CUT = "…"
 FLOAT_MAX = 3.4028235e38
+INTEGER_MAX = 2**31 - 1
+MAX_KIND = 200  # of a contribution; a flattened field takes 32,766 bytes for name and value
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def leaves(result: Fields) -> Leaves:
@@ -39,8 +44,32 @@ def is_number(value: JsonValue) -> bool:
 def _text(value: JsonValue) -> JsonValue:
     if not (isinstance(value, str) or is_number(value)):
         return None
-    text = str(value)
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + CUT
+    return _cut(str(value), MAX_TEXT)
+
+
+def _cut(text: str, most: int) -> str:
+    return well_formed(text if len(text) <= most else text[:most] + CUT)
+
+
+def well_formed(text: str) -> str:
+    """The text with every lone surrogate as U+FFFD: no JSON writer takes one."""
+    return text if text.isascii() else SURROGATE.sub("\ufffd", text)
+
+
+def _share(value: JsonValue) -> JsonValue:
+    return value if isinstance(value, int | float) and is_number(value) and 0 <= value <= 1 else None
+
+
+def _count(value: JsonValue) -> JsonValue:
+    return value if isinstance(value, int) and is_number(value) and 0 <= value <= INTEGER_MAX else None
+
+
+def _date(value: JsonValue) -> JsonValue:
+    """A date and time with its zone; `fromisoformat` knows the years 1 to 9999, as the mapping's format does."""
+    try:
+        return value if isinstance(value, str) and datetime.fromisoformat(value).tzinfo else None
+    except ValueError:
+        return None
 
 
 def _number(value: JsonValue) -> JsonValue:
@@ -59,18 +88,24 @@ def _texts(value: JsonValue) -> JsonValue:
 
 
 def _numbers(value: JsonValue) -> JsonValue:
-    return value if isinstance(value, dict) and all(_number(v) is not None for v in value.values()) else None
+    if not isinstance(value, dict) or any(_number(v) is None for v in value.values()):
+        return None
+    return {_cut(kind.replace("\0", "\ufffd"), MAX_KIND): weight for kind, weight in value.items()}
 
 
 _TEXTS = (
     "status", "reason", "alarm_id", "severity", "source", "stream", "template.id", "template.text",
-    "explanation.kind", "explanation.text", "model.base", "model.detector", "model.version", "scored_at",
+    "explanation.kind", "explanation.text", "model.base", "model.detector", "model.version",
 )  # fmt: skip
 CHECKS: dict[str, Callable[[JsonValue], JsonValue]] = {
     **dict.fromkeys(_TEXTS, _text),
-    **dict.fromkeys(("score", "raw_score", "p_value", "took_ms", "model.shots"), _number),
+    **dict.fromkeys(("score", "p_value"), _share),
+    **dict.fromkeys(("raw_score", "took_ms"), _number),
+    "model.shots": _count,
+    "scored_at": _date,
     **dict.fromkeys(("alarm", "provisional", "template.new"), _boolean),
     "typical": _texts,
     "explanation.contributions": _numbers,
 }
+NAMES = frozenset(leaf.partition(".")[0] for leaf in CHECKS)
 _PLACES = [(leaf, *leaf.rpartition(".")[::2], check) for leaf, check in CHECKS.items()]

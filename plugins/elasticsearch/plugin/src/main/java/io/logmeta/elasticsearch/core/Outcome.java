@@ -8,7 +8,7 @@ public sealed interface Outcome {
     /**
      * The scorer answered.
      *
-     * @param fields leaf path ({@code template.id}) to value; always holds {@code status}
+     * @param fields what goes below the target field, nested; always holds {@code status}; whoever takes the outcome may change it
      */
     record Answered(Map<String, Object> fields) implements Outcome {}
 

@@ -27,8 +27,20 @@ final class Fields {
         Object accept(Object value);
     }
 
-    private static final Map<String, Check> CHECKS = checks();
-    private static final Set<String> NAMES = CHECKS.keySet().stream().map(leaf -> leaf.split("\\.")[0]).collect(Collectors.toSet());
+    /** A leaf, directly below the target field or, with a parent, one level deeper. */
+    private record Leaf(String parent, String name, Check check) {
+        static Leaf at(String path, Check check) {
+            int dot = path.indexOf('.');
+            return new Leaf(dot < 0 ? null : path.substring(0, dot), path.substring(dot + 1), check);
+        }
+
+        String top() {
+            return parent == null ? name : parent;
+        }
+    }
+
+    private static final List<Leaf> LEAVES = leaves();
+    private static final Set<String> NAMES = LEAVES.stream().map(Leaf::top).collect(Collectors.toSet());
 
     private Fields() {}
 
@@ -38,38 +50,43 @@ final class Fields {
     }
 
     /**
-     * Takes the known leaves of one result; unknown keys and nulls are left out.
+     * Takes the known leaves of one result, nested as they came; unknown keys and nulls are left out.
      *
      * @throws IllegalArgumentException a leaf of the wrong kind
      */
     static Map<String, Object> of(Map<String, Object> result) {
         Map<String, Object> fields = new LinkedHashMap<>();
-        CHECKS.forEach((leaf, check) -> {
+        for (Leaf leaf : LEAVES) {
             Object value = at(result, leaf);
             if (value != null) {
-                fields.put(leaf, checked(leaf, value, check));
+                parent(fields, leaf).put(leaf.name, checked(leaf, value));
             }
-        });
+        }
         return fields;
     }
 
-    private static Object checked(String leaf, Object value, Check check) {
-        Object accepted = check.accept(value);
+    private static Object checked(Leaf leaf, Object value) {
+        Object accepted = leaf.check.accept(value);
         if (accepted == null) {
-            throw new IllegalArgumentException("[" + leaf + "] came as " + value.getClass().getSimpleName() + " and cannot be indexed");
+            String path = leaf.parent == null ? leaf.name : leaf.parent + "." + leaf.name;
+            throw new IllegalArgumentException("[" + path + "] came as " + value.getClass().getSimpleName() + " and cannot be indexed");
         }
         return accepted;
     }
 
-    private static Object at(Map<String, Object> result, String leaf) {
-        int dot = leaf.indexOf('.');
-        if (dot < 0) {
-            return result.get(leaf);
+    private static Object at(Map<String, Object> result, Leaf leaf) {
+        if (leaf.parent == null) {
+            return result.get(leaf.name);
         }
-        return result.get(leaf.substring(0, dot)) instanceof Map<?, ?> parent ? parent.get(leaf.substring(dot + 1)) : null;
+        return result.get(leaf.parent) instanceof Map<?, ?> parent ? parent.get(leaf.name) : null;
     }
 
-    private static Map<String, Check> checks() {
+    @SuppressWarnings("unchecked") // only maps are put under a parent's name
+    private static Map<String, Object> parent(Map<String, Object> fields, Leaf leaf) {
+        return leaf.parent == null ? fields : (Map<String, Object>) fields.computeIfAbsent(leaf.parent, name -> new LinkedHashMap<>());
+    }
+
+    private static List<Leaf> leaves() {
         Map<String, Check> checks = new LinkedHashMap<>();
         for (String leaf : List.of("status", "reason", "alarm_id", "severity", "source", "stream", "template.id", "template.text",
             "explanation.kind", "explanation.text", "model.base", "model.detector", "model.version")) {
@@ -88,7 +105,7 @@ final class Fields {
         }
         checks.put("typical", Fields::texts);
         checks.put("explanation.contributions", Fields::numbers);
-        return checks;
+        return checks.entrySet().stream().map(entry -> Leaf.at(entry.getKey(), entry.getValue())).toList();
     }
 
     private static Object text(Object value) {

@@ -42,7 +42,8 @@ class DispatcherTest {
             List<Rig.Completion> all = rig.all();
             assertEquals(5000, all.size());
             for (Rig.Completion completion : all) {
-                assertEquals(completion.line().message(), ((Outcome.Answered) completion.outcome()).fields().get("template.text"));
+                Map<?, ?> template = (Map<?, ?>) ((Outcome.Answered) completion.outcome()).fields().get("template");
+                assertEquals(completion.line().message(), template.get("text"));
             }
         }
         Map<Object, Integer> last = new HashMap<>();

@@ -69,8 +69,8 @@ class DocumentsTest {
         try {
             if (outcome instanceof Outcome.Answered answered) {
                 annotator.answered(document, answered.fields());
-            } else if (outcome instanceof Outcome.Skipped skipped) {
-                annotator.skipped(document, skipped.reason().word());
+            } else {
+                annotator.skipped(document, ((Outcome.Skipped) outcome).reason().word());
             }
         } catch (IllegalArgumentException e) {
             // the target is taken: the document is indexed as it came
