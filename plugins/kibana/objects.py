@@ -11,7 +11,7 @@ from pathlib import Path
 
 FILE = Path(__file__).with_name("logmeta.ndjson")
 LINES, ALARM_STREAM = "logmeta-lines", "logmeta-alarm-stream"
-DATA_VIEWS = {LINES: "logs-*,-logs-logmeta.*", ALARM_STREAM: "logs-logmeta.alarm-*"}
+DATA_VIEWS = {LINES: "logs-*,-logs-logmeta.alarm-*", ALARM_STREAM: "logs-logmeta.alarm-*"}
 VERSIONS = {"index-pattern": "8.0.0", "search": "7.9.3", "visualization": "8.5.0", "dashboard": "8.9.0"}
 SOURCE = "kibanaSavedObjectMeta.searchSourceJSON.index"
 COLUMNS = ["source", "stream", "severity", "score"]

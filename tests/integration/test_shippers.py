@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from elasticsearch import NotFoundError
 from logs import lines
+from running import running_proxy
 from shipped import asking, read
 
 from logmeta.elastic.node import free_port
@@ -55,8 +56,8 @@ def shipper(request, tmp_path, node):
     command = COMMANDS[request.param].format(program=program, plugins=PLUGINS, state=state).split()
 
     @contextmanager
-    def run(dataset: str, file: Path) -> Iterator[None]:
-        process = subprocess.Popen(command, env=environment(node, dataset, file, state))
+    def run(dataset: str, file: Path, url: str = node.url) -> Iterator[None]:
+        process = subprocess.Popen(command, env=environment(url, dataset, file, state))
         try:
             yield
         finally:
@@ -66,13 +67,13 @@ def shipper(request, tmp_path, node):
     return request.param, run
 
 
-def environment(node, dataset: str, file: Path, state: Path) -> Mapping[str, str]:
+def environment(url: str, dataset: str, file: Path, state: Path) -> Mapping[str, str]:
     """The variables every configuration reads; security is off, so the key is only sent."""
     return {
         **os.environ,
-        "ES_URL": node.url,
+        "ES_URL": url,
         "ES_HOST": "127.0.0.1",
-        "ES_PORT": str(node.port),
+        "ES_PORT": url.rpartition(":")[2],
         "ES_API_KEY": "id:key",
         "ES_USER": "",
         "ES_PASSWORD": "",
@@ -137,15 +138,30 @@ def test_a_scorer_that_is_down_costs_no_line(client, shipper, file):
     assert {d["logmeta"]["status"] for d in documents} == {"skipped"}
 
 
+def put_template(client, name: str, pipeline: str) -> None:
+    """Data streams `logs-NAME.*-*` with a pipeline of their own. The node goes, so it stays."""
+    template = {**mappings_template()["template"], "settings": {"index.default_pipeline": pipeline}}
+    client.indices.put_index_template(
+        name=name, index_patterns=[f"logs-{name}.*-*"], data_stream={}, priority=300, template=template
+    )
+
+
+def test_through_the_proxy_every_line_arrives_once_in_order_and_scored(client, node, scorer, shipper, file):
+    name, run = shipper
+    put_template(client, "through", "_none")  # nothing in the node annotates
+    with running_proxy(node.url, scorer.url) as proxy, run(f"through.{name}", file, proxy):
+        documents = await_documents(client, f"logs-through.{name}-default")
+    check(documents, file)
+    assert [d["message"] for d in documents] == file.read_text().splitlines()
+    assert {d["logmeta"]["status"] for d in documents} <= {"learning", "scored"}
+
+
 @pytest.fixture(scope="module")
 def strict(client):
-    """A template whose pipeline refuses with 429 what cannot be scored; the node goes, so it stays."""
+    """Data streams whose pipeline refuses with 429 what cannot be scored."""
     step = client.ingest.get_pipeline(id=PIPELINE).body[PIPELINE]["processors"][0]["logmeta"]
     client.ingest.put_pipeline(id="strict", processors=[{"logmeta": {**step, "on_unavailable": "fail"}}])
-    template = {**mappings_template()["template"], "settings": {"index.default_pipeline": "strict"}}
-    client.indices.put_index_template(
-        name="strict", index_patterns=["logs-strict.*-*"], data_stream={}, priority=300, template=template
-    )
+    put_template(client, "strict", "strict")
 
 
 def refused(client) -> int:
