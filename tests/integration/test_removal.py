@@ -20,6 +20,7 @@ def scored(request):
     return 200, {"results": [{"status": "scored", "score": 0.5} for _ in request["documents"]]}
 
 
+@pytest.mark.timeout(600)  # three starts of a node
 def test_a_node_restarts_and_indexes_after_the_plugin_went_by_the_checklist(plugin_zips):
     with stand_in(scored) as url, LocalNode(plugins=plugin_zips, keystore={"logmeta.auth.token": "t"}) as node:
         address = Address.parse(node.url)
