@@ -150,12 +150,19 @@ def _put(client: Elasticsearch, what: str, path: str, there: Body | None, wanted
 
 
 def _holds(there: JsonValue, wanted: JsonValue) -> bool:
-    """Whether what is there says all that is wanted; Elasticsearch adds defaults and writes scalars as text."""
+    """Whether what is there says all that is wanted; Elasticsearch adds defaults, nests dotted keys, and writes
+    scalars as text."""
     if isinstance(wanted, dict):
-        return isinstance(there, dict) and all(_holds(there.get(key), value) for key, value in wanted.items())
+        return isinstance(there, dict) and all(_holds(_at(there, key), value) for key, value in wanted.items())
     if isinstance(wanted, list):
         return isinstance(there, list) and len(there) == len(wanted) and all(map(_holds, there, wanted))
     return there == wanted or str(there).lower() == str(wanted).lower()
+
+
+def _at(body: Body, key: str) -> JsonValue:
+    head, dot, rest = key.partition(".")
+    child = body.get(head)
+    return body[key] if key in body else _at(child, rest) if dot and isinstance(child, dict) else None
 
 
 def _scorers(client: Elasticsearch, options: Options) -> Step:

@@ -34,9 +34,7 @@ RIGHTS = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def rights() -> str:
     """The rights that the guide says `setup`, `teardown` and `doctor` need, as roles.yml."""
     [found] = [json.loads(text) for text in RIGHTS.findall(GUIDE.read_text()) if '"cluster"' in text]
-    extra = {"names": ["logs-*"], "privileges": ["create_doc", "auto_configure"]}  # of whoever sends documents
-    indices = json.dumps([*found["indices"], extra])
-    return f"operator:\n  cluster: {json.dumps(found['cluster'])}\n  indices: {indices}\n"
+    return f"operator:\n  cluster: {json.dumps(found['cluster'])}\n  indices: {json.dumps(found['indices'])}\n"
 
 
 class Services:
@@ -117,7 +115,7 @@ sys.exit(0 if answer == "ok" else answer)
 @pytest.fixture
 def machine(plugin_zips, tmp_path_factory):
     """A node without the plugin, and the variables of the guide, in a folder that Elasticsearch's user can read."""
-    realm = FileRealm({"operator": (PASSWORD, ["operator"])}, rights())
+    realm = FileRealm({"admin": (PASSWORD, ["superuser"]), "operator": (PASSWORD, ["operator"])}, rights())
     with LocalNode(plugins=plugin_zips[1:], security=realm) as node:
         folder = node.home.parent
         for name in ("etc", "state"):
@@ -132,7 +130,7 @@ def machine(plugin_zips, tmp_path_factory):
             "SCORER_URL": f"https://localhost:{free_port()}",
             "LOGMETA_ELASTIC__URL": node.url.replace("//", f"//operator:{PASSWORD}@"),
             "LOGMETA_ELASTIC__CA": "",
-            "CURL_AUTH": f"-u operator:{PASSWORD}",
+            "CURL_AUTH": f"-u admin:{PASSWORD}",
         }
         shim(folder, "sudo", SUDO)
         shim(folder, "systemctl", SYSTEMCTL.format(python=sys.executable, folder=folder))
