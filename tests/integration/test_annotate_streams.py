@@ -218,7 +218,7 @@ def test_a_rollover_between_two_runs_is_followed_in_order(client, address, quick
 
 
 def test_an_operation_that_becomes_visible_late_is_read_once(client, address, quick, asked, name, tmp_path):
-    """As after a search that saw operations 0, 1, 4 and 5 only: a replica may be like that, one node never is for long."""
+    """As after a search that saw operations 0, 1, 4 and 5 only, which replicas may show; one node hardly ever does."""
     stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
     send(client, address, stream, [str(i) for i in range(8)])
     tail = Tail(client, address, stream, positions={}, patience=Patience(0))
