@@ -48,13 +48,6 @@ def put(document: Fields, path: str, value: JsonValue) -> None:
     parent[last] = value
 
 
-def remove(document: Fields, path: str) -> None:
-    """Take out what is there, if anything."""
-    parent, name = _parent(document, path)
-    if isinstance(parent, dict):
-        parent.pop(name, None)
-
-
 def _parent(document: Fields, path: str) -> tuple[JsonValue, str]:
     way, _, last = path.rpartition(".")
     return (get(document, way) if way else document), last
