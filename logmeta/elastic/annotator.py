@@ -10,17 +10,17 @@ from typing import TypeAlias
 from logmeta.elastic.bulk import Write
 from logmeta.elastic.destinations import alarm_of, copy_of, replacement_of
 from logmeta.elastic.documents import Line, ProcessorOptions, SkipReason, annotate, read_line, skipped
-from logmeta.elastic.leaves import Leaves
 from logmeta.elastic.paths import Fields, get
 from logmeta.elastic.patience import Patience
 from logmeta.elastic.scorer import MAX_LINE_BYTES, MAX_REQUEST_BYTES, Scorer, ScoringError
 from logmeta.elastic.tail import Batch, Hit
 from logmeta.elastic.tally import Tally
+from logmeta.elastic.verdicts import Verdict
 
 SCORING_S = 60.0
 LEARNING_S = 1.0
 
-Destination: TypeAlias = "Callable[[Hit, Fields, Leaves], list[Write]]"
+Destination: TypeAlias = "Callable[[Hit, Fields, Verdict], list[Write]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +33,18 @@ class Mode:
     is_done: Callable[[Hit], bool] = lambda _: False
 
 
-def into_copies(hit: Hit, document: Fields, verdict: Leaves) -> list[Write]:
+def into_copies(hit: Hit, document: Fields, verdict: Verdict) -> list[Write]:
     """Every document as an annotated copy; alarms into the alarm stream too."""
     return [copy_of(hit, document), *_alarm(hit, document, verdict)]
 
 
-def in_place(hit: Hit, document: Fields, verdict: Leaves) -> list[Write]:
+def in_place(hit: Hit, document: Fields, verdict: Verdict) -> list[Write]:
     """Alarms only: an update costs Elasticsearch ten times an ordinary write."""
     alarm = _alarm(hit, document, verdict)
     return [replacement_of(hit, document), *alarm] if alarm else []
 
 
-def caught_up(hit: Hit, document: Fields, verdict: Leaves) -> list[Write]:
+def caught_up(hit: Hit, document: Fields, verdict: Verdict) -> list[Write]:
     """What has a verdict now, in place; what is skipped again stays as it is."""
     if verdict["status"] == "skipped":
         return []
@@ -56,7 +56,7 @@ def is_alarm_already(hit: Hit) -> bool:
     return get(hit.fields, "logmeta.alarm") is True and get(hit.fields, "logmeta.status") in ("scored", "late")
 
 
-def _alarm(hit: Hit, document: Fields, verdict: Leaves) -> list[Write]:
+def _alarm(hit: Hit, document: Fields, verdict: Verdict) -> list[Write]:
     return [alarm_of(hit, document)] if verdict.get("alarm") is True else []
 
 
@@ -88,7 +88,7 @@ class Annotator:
                 writes += self._written(hit, next(verdicts) if isinstance(line, Line) else skipped(line))
         return writes
 
-    def _written(self, hit: Hit, verdict: Leaves) -> list[Write]:
+    def _written(self, hit: Hit, verdict: Verdict) -> list[Write]:
         if not annotate(hit.fields, verdict, self._options):
             self._tally.not_annotated += 1
             return []
@@ -96,14 +96,14 @@ class Annotator:
         self._tally.alarms += verdict.get("alarm") is True
         return self._mode.destination(hit, hit.fields, verdict)
 
-    def _scored(self, lines: Sequence[Line]) -> list[Leaves]:
+    def _scored(self, lines: Sequence[Line]) -> list[Verdict]:
         """A source that learns is given a moment before its next lines come: a tail can wait where a shipper cannot."""
         verdicts = self._ask(lines)
         if verdicts and verdicts[-1]["status"] == "learning":
             time.sleep(LEARNING_S)
         return verdicts
 
-    def _ask(self, lines: Sequence[Line]) -> list[Leaves]:
+    def _ask(self, lines: Sequence[Line]) -> list[Verdict]:
         """A verdict per line, in requests that the scorer takes."""
         size = sum(line.size for line in lines)
         if size > (MAX_REQUEST_BYTES if len(lines) > 1 else MAX_LINE_BYTES):
@@ -115,7 +115,7 @@ class Annotator:
                 raise
             return self._halves(lines)
 
-    def _halves(self, lines: Sequence[Line]) -> list[Leaves]:
+    def _halves(self, lines: Sequence[Line]) -> list[Verdict]:
         if len(lines) == 1:
             return [skipped(SkipReason.TOO_LARGE)]
         half = len(lines) // 2

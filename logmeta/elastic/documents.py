@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Literal
 
 from logmeta.elastic.ecs import ALARM_TAG, iso
-from logmeta.elastic.leaves import NAMES, Leaves, is_number, well_formed
 from logmeta.elastic.paths import Fields, get, has, put, remove
+from logmeta.elastic.verdicts import Verdict, is_number, is_ours, well_formed
 from logmeta.records import JsonValue
 
 _DATA_STREAM = re.compile(r"(?:logs|metrics|traces)-([^-]+)-(.+)")
@@ -83,14 +83,12 @@ def read_line(document: Fields, index: str, options: ProcessorOptions) -> Line |
     return Line(source, message, stream, _timestamp(document, options.timestamp_field), options.detector_version)
 
 
-def annotate(document: Fields, verdict: Leaves, options: ProcessorOptions) -> bool:
+def annotate(document: Fields, verdict: Verdict, options: ProcessorOptions) -> bool:
     """Write a verdict into the document; False when the target field is taken by something that is no object."""
     try:
         target = _target(document, options.target_field)
         is_explained = options.explain == "all" or (options.explain == "alarms" and verdict.get("alarm") is True)
-        for leaf, value in verdict.items():
-            if is_explained or not leaf.startswith("explanation."):
-                put(target, leaf, value)
+        target.update(verdict if is_explained else {k: v for k, v in verdict.items() if k != "explanation"})
         if "scored_at" not in verdict and verdict["status"] != "skipped":
             target["scored_at"] = iso(time.time())
         if options.ecs:
@@ -100,7 +98,7 @@ def annotate(document: Fields, verdict: Leaves, options: ProcessorOptions) -> bo
     return True
 
 
-def skipped(reason: SkipReason) -> Leaves:
+def skipped(reason: SkipReason) -> Verdict:
     """The verdict of a line that has no score."""
     return {"status": "skipped", "reason": reason.value}
 
@@ -156,11 +154,11 @@ def _clear(document: Fields, path: str) -> None:
     """
     old = get(document, path)
     if isinstance(old, dict):
-        _drop(old, [key for key in old if _is_ours(key)])
+        _drop(old, [key for key in old if is_ours(key)])
     elif old is None or path == OUR_FIELD:
         remove(document, path)
     prefix = f"{path}."
-    _drop(document, [key for key in document if key.startswith(prefix) and _is_ours(key[len(prefix) :])])
+    _drop(document, [key for key in document if key.startswith(prefix) and is_ours(key[len(prefix) :])])
 
 
 def _drop(fields: Fields, keys: list[str]) -> None:
@@ -168,11 +166,7 @@ def _drop(fields: Fields, keys: list[str]) -> None:
         del fields[key]
 
 
-def _is_ours(key: str) -> bool:
-    return key.partition(".")[0] in NAMES
-
-
-def _write_ecs(document: Fields, verdict: Leaves) -> None:
+def _write_ecs(document: Fields, verdict: Verdict) -> None:
     score = verdict.get("score")
     if isinstance(score, int | float):
         _put_if_absent(document, "risk_score", 100.0 * score)

@@ -13,7 +13,7 @@ import httpx
 import orjson
 
 from logmeta.elastic.documents import Explain, Line, SkipReason, skipped
-from logmeta.elastic.leaves import Leaves, leaves
+from logmeta.elastic.verdicts import Verdict, checked
 from logmeta.errors import BackendError, UsageError
 from logmeta.records import JsonValue
 
@@ -62,7 +62,7 @@ class Scorer:
     def close(self) -> None:
         self._client.close()
 
-    def score(self, lines: Sequence[Line], *, within_s: float) -> list[Leaves]:
+    def score(self, lines: Sequence[Line], *, within_s: float) -> list[Verdict]:
         """A verdict per line. Raises ScoringError when there is none for the whole request."""
         if not lines:
             return []
@@ -123,7 +123,7 @@ class Scorer:
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
-def verdicts(answer: bytes, lines: int) -> list[Leaves]:
+def verdicts(answer: bytes, lines: int) -> list[Verdict]:
     """What the scorer says of each line. Raises ScoringError when it is not one result per line."""
     try:
         parsed = orjson.loads(answer)
@@ -140,7 +140,7 @@ def verdicts(answer: bytes, lines: int) -> list[Leaves]:
     return [_verdict(result) for result in results]
 
 
-def _verdict(result: JsonValue) -> Leaves:
+def _verdict(result: JsonValue) -> Verdict:
     if not isinstance(result, dict):
         return skipped(SkipReason.BAD_RESPONSE)
     error = result.get("error")
@@ -148,7 +148,7 @@ def _verdict(result: JsonValue) -> Leaves:
         known = [reason for reason in SkipReason if reason == error.get("type")]
         return skipped(known[0] if known else SkipReason.BAD_RESPONSE)
     try:
-        found = leaves(result)
+        found = checked(result)
     except ValueError:
         return skipped(SkipReason.BAD_RESPONSE)
     return found if found.get("status") in STATUSES else skipped(SkipReason.BAD_RESPONSE)

@@ -1,8 +1,10 @@
-"""`logmeta elastic annotate --from --once` into a stream of its own: documents/s, and CPU per document by process.
+"""`logmeta elastic annotate --from --once` into a stream of its own, and `logmeta elastic proxy`: documents/s, and CPU
+per document by process.
 
 usage: python tests/bench/annotate.py [--documents 50000] [--rounds 3]
 Needs Maven and a JDK 21 or later. Everything runs on this machine: a scorer that knows the source, one Elasticsearch
-without the plugin, the command. Prints JSON; seconds are those of the whole command, its start included.
+without the plugin, the command. Prints JSON; seconds of `annotate` are those of the whole command, its start included.
+Bulks of 1,000 documents by one client go through the proxy, and past it for comparison, in turn.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
+from elasticsearch import Elasticsearch
 from logs import lines
 from running import RunningScorer, start_scorer
 
@@ -51,15 +54,56 @@ def onboard(scorer: RunningScorer) -> None:
     urllib.request.urlopen(urllib.request.Request(f"{scorer.url}/v1/detectors", data=body), timeout=120).close()
 
 
+def sessions_of(node: LocalNode, scorer: RunningScorer) -> dict[str, int]:
+    assert node._process is not None
+    return {"scorer": scorer.process.pid, "elasticsearch": node._process.pid}
+
+
+def ship(url: str, stream: str, documents: int) -> Elasticsearch:
+    """Documents into a stream, as a shipper does."""
+    address = Address.parse(url)
+    client = connect(address)
+    done = index(client, address, raw_documents(lines("test", documents), data_stream=stream, start=START))
+    assert done.created == documents
+    return client
+
+
+def measure_shipping(node: LocalNode, scorer: RunningScorer, documents: int, stream: str, *, proxied: bool) -> dict:
+    """The same bulks through a proxy or past it."""
+    flags = ["--url", node.url, "--scorer-url", scorer.url, "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "logmeta.cli", "elastic", "proxy", *flags]
+    proxy = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert proxy.stderr is not None
+        url = proxy.stderr.readline().split()[3]
+        sessions = {**sessions_of(node, scorer), "proxy": proxy.pid}
+        before = {name: cpu_s(session) for name, session in sessions.items()}
+        start = time.perf_counter()
+        ship(url if proxied else node.url, stream, documents)
+        took = time.perf_counter() - start
+        cpu = {name: cpu_s(session) - before[name] for name, session in sessions.items()}
+    finally:
+        proxy.terminate()
+        proxy.wait(30)
+    return {"proxied": proxied, **figures(documents, took, cpu)}
+
+
+def figures(documents: int, took: float, cpu: dict[str, float]) -> dict:
+    per_document = {name: round(1e6 * seconds / documents, 1) for name, seconds in cpu.items()}
+    return {
+        "seconds": round(took, 2),
+        "documents_per_s": round(documents / took),
+        "cpu_us_per_document": per_document,
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
 def measure(node: LocalNode, scorer: RunningScorer, documents: int, number: int) -> dict:
     """One run over a stream of its own."""
     stream, copies = f"logs-bench-round{number}", f"logs-logmeta.bench-round{number}"
-    address = Address.parse(node.url)
-    client = connect(address)
-    index(client, address, raw_documents(lines("test", documents), data_stream=stream, start=START))
+    client = ship(node.url, stream, documents)
     client.indices.refresh(index=stream)
-    assert node._process is not None
-    sessions = {"scorer": scorer.process.pid, "elasticsearch": node._process.pid}
+    sessions = sessions_of(node, scorer)
     before = {name: cpu_s(session) for name, session in sessions.items()}
     times, start = os.times(), time.perf_counter()
     flags = ["--from", stream, "--url", node.url, "--scorer-url", scorer.url, "--once"]
@@ -71,9 +115,7 @@ def measure(node: LocalNode, scorer: RunningScorer, documents: int, number: int)
     cpu["annotate"] = after.children_user + after.children_system - times.children_user - times.children_system
     client.indices.refresh(index=copies)
     assert client.count(index=copies)["count"] == documents, done.stderr
-    per_document = {name: round(1e6 * seconds / documents, 1) for name, seconds in cpu.items()}
-    said = done.stderr.strip().splitlines()[-1]
-    return {"seconds": round(took, 2), "cpu_us_per_document": per_document, "load": os.getloadavg()[0], "said": said}
+    return {**figures(documents, took, cpu), "said": done.stderr.strip().splitlines()[-1]}
 
 
 def main() -> None:
@@ -91,11 +133,16 @@ def main() -> None:
             streams = {"index_patterns": ["logs-bench-*"], "data_stream": {}, "priority": 300}
             client.indices.put_index_template(name="bench", **streams)
             runs = [measure(node, scorer, options.documents, number) for number in range(options.rounds)]
+            shipped = [
+                measure_shipping(node, scorer, options.documents, f"logs-bench-{proxied}{n}".lower(), proxied=proxied)
+                for n in range(options.rounds)
+                for proxied in (True, False)
+            ]
         finally:
             scorer.stop()
-    seconds = statistics.median(run["seconds"] for run in runs)
-    rate = round(options.documents / seconds)
-    print(json.dumps({"documents": options.documents, "documents_per_s": rate, "runs": runs}))
+    rate = statistics.median(run["documents_per_s"] for run in runs)
+    found = {"documents": options.documents, "documents_per_s": rate, "annotate": runs, "shipping": shipped}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -78,34 +78,41 @@ def annotate(
     if (lines is None) == (from_ is None):
         raise UsageError("give either LINES (a log file) or --from (a data stream); see --help for an example of each")
     _refuse_foreign(context, OF_STREAMS if from_ is None else OF_LINES, "--from" if from_ is None else "LINES")
-    if from_ is not None:
-        if url is None:
-            raise UsageError("--from needs Elasticsearch: give it with --url")
-        if missing and (in_place or checkpoint):
-            raise UsageError("--missing is one pass in place; leave out --in-place and --checkpoint")
-        from logmeta.elastic.annotator import COPIES, IN_PLACE, MISSING
-        from logmeta.elastic.commands.streams import annotate_stream
-
-        end_on_sigterm()
-        annotate_stream(
-            from_,
-            to_address(url, api_key_file, ca),
-            to_scorer(scorer_url, token_file, scorer_ca),
-            mode=MISSING if missing else IN_PLACE if in_place else COPIES,
-            options=to_processor(field, source, source_field, stream_by, timestamp_field),
-            checkpoint=checkpoint,
-            once=once or missing,
-        )
+    address = to_address(url, api_key_file, ca) if url is not None else None
+    if from_ is None:
+        _annotate_lines(str(lines), detector, out, data_stream, address)
         return
+    if address is None:
+        raise UsageError("--from needs Elasticsearch: give it with --url")
+    if missing and (in_place or checkpoint):
+        raise UsageError("--missing is one pass in place; leave out --in-place and --checkpoint")
+    from logmeta.elastic.annotator import COPIES, IN_PLACE, MISSING
+    from logmeta.elastic.commands.streams import annotate_stream
+
+    end_on_sigterm()
+    annotate_stream(
+        from_,
+        address,
+        to_scorer(scorer_url, token_file, scorer_ca),
+        mode=MISSING if missing else IN_PLACE if in_place else COPIES,
+        options=to_processor(field, source, source_field, stream_by, timestamp_field),
+        checkpoint=checkpoint,
+        once=once or missing,
+    )
+
+
+def _annotate_lines(
+    lines: str, detector: Path | None, out: Path | None, data_stream: str | None, address: Address | None
+) -> None:
     if detector is None:
         raise UsageError("LINES are scored here: give the folder that logmeta onboard wrote with --detector")
-    if url is None and out is None:
+    if address is None and out is None:
         raise UsageError("give --url (index the documents) or --out FILE (write them as JSON lines)")
-    documents = _documents(str(lines), detector, data_stream)
+    documents = _documents(lines, detector, data_stream)
     if out is not None:
         _write(documents, out)
-    elif url is not None:
-        _index(documents, to_address(url, api_key_file, ca))
+    elif address is not None:
+        _index(documents, address)
 
 
 def _refuse_foreign(context: typer.Context, names: Iterable[str], belongs_to: str) -> None:

@@ -19,12 +19,12 @@ from starlette.types import Receive, Scope, Send
 
 from logmeta.elastic.client import Address
 from logmeta.elastic.documents import Line, ProcessorOptions
-from logmeta.elastic.leaves import Leaves
 from logmeta.elastic.proxy.answers import answer, refusal
 from logmeta.elastic.proxy.bulk_body import Entry, TooLargeError, take_apart, unzipped, write_verdicts, zipped
 from logmeta.elastic.proxy.queue import FullError, Queue
 from logmeta.elastic.proxy.upstream import Upstream
 from logmeta.elastic.scorer import Scorer
+from logmeta.elastic.verdicts import Verdict
 from logmeta.records import JsonValue
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class Counts:
     refused: Counter[str] = field(default_factory=Counter)
     held_bytes: int = 0
 
-    def count(self, entries: Sequence[Entry], verdicts: Sequence[Leaves]) -> None:
+    def count(self, entries: Sequence[Entry], verdicts: Sequence[Verdict]) -> None:
         for verdict in verdicts:
             self.documents[str(verdict["status"])] += 1
             if verdict["status"] == "skipped":

@@ -9,10 +9,10 @@ from functools import lru_cache
 
 from logmeta.elastic.documents import Line, ProcessorOptions, SkipReason, annotate, read_line, skipped
 from logmeta.elastic.ecs import OWN_STREAMS_PREFIX
-from logmeta.elastic.leaves import Leaves
 from logmeta.elastic.ndjson import dumps, loads
 from logmeta.elastic.paths import Fields
 from logmeta.elastic.scorer import MAX_LINE_BYTES
+from logmeta.elastic.verdicts import Verdict
 
 WITH_DOCUMENT = ("create", "index", "update")
 ACTIONS = (*WITH_DOCUMENT, "delete")
@@ -32,7 +32,7 @@ class Entry:
     document: Fields | None = None
     asks: Line | SkipReason | None = None
 
-    def write(self, verdict: Leaves, options: ProcessorOptions) -> None:
+    def write(self, verdict: Verdict, options: ProcessorOptions) -> None:
         """The document with its verdict; as it came where there is no room for one."""
         if self.document is not None and annotate(self.document, verdict, options):
             self.source = dumps(self.document)
@@ -56,7 +56,7 @@ def put_together(entries: Sequence[Entry]) -> bytes:
     return b"\n".join([*parts, b""])
 
 
-def write_verdicts(entries: Sequence[Entry], verdicts: Sequence[Leaves], options: ProcessorOptions) -> bytes:
+def write_verdicts(entries: Sequence[Entry], verdicts: Sequence[Verdict], options: ProcessorOptions) -> bytes:
     """The body with a verdict in each document that asked; one per line that was asked, in order."""
     given = iter(verdicts)
     for entry in entries:

@@ -15,9 +15,9 @@ from functools import partial
 from itertools import accumulate
 
 from logmeta.elastic.documents import Line, SkipReason, skipped
-from logmeta.elastic.leaves import Leaves
 from logmeta.elastic.proxy.breaker import Breaker
 from logmeta.elastic.scorer import MAX_REQUEST_BYTES, Scorer, ScoringError
+from logmeta.elastic.verdicts import Verdict
 
 MAX_BATCH = 2048  # the most a scorer takes into one batch
 LONGEST_REST_S = 5.0
@@ -35,7 +35,7 @@ class Job:
     lines: Sequence[Line]
     expires_at: float
     done: asyncio.Future[None]
-    verdicts: list[Leaves] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
     sent: int = 0
 
     def take(self, most: int, max_bytes: int) -> Sequence[Line]:
@@ -48,7 +48,7 @@ class Job:
         self.sent += len(fitting)
         return fitting
 
-    def give(self, verdicts: Sequence[Leaves]) -> None:
+    def give(self, verdicts: Sequence[Verdict]) -> None:
         """The next verdicts; what comes after the deadline is too late."""
         if not self.done.done():
             self.verdicts += verdicts
@@ -92,7 +92,7 @@ class Queue:
         self._some.set()
         return job
 
-    async def verdicts(self, job: Job) -> list[Leaves]:
+    async def verdicts(self, job: Job) -> list[Verdict]:
         """One per line of the job, within the longest wait."""
         expiry = self._loop.call_at(job.expires_at, self._expire, job)
         try:

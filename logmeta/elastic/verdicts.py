@@ -1,4 +1,4 @@
-"""What a scorer may send, leaf by leaf (`template.id`), and what each may hold: what the plugin's `Fields` is in Java.
+"""What a scorer may say of a line, and what each field may hold: what the plugin's `Fields` is in Java.
 
 Checked because a wrong type, a number no `float` can hold, a date that is none or an endless text would make
 Elasticsearch refuse the document: indexing must not fail because of us.
@@ -14,46 +14,60 @@ from typing import TypeAlias
 from logmeta.elastic.paths import Fields
 from logmeta.records import JsonValue
 
-Leaves: TypeAlias = "dict[str, JsonValue]"
+Verdict: TypeAlias = Fields
+Check: TypeAlias = "Callable[[JsonValue], JsonValue]"
 MAX_TEXT = 8000  # stays below the 32,766 bytes a keyword may take
 CUT = "…"
 FLOAT_MAX = 3.4028235e38
 INTEGER_MAX = 2**31 - 1
 MAX_KIND = 200  # of a contribution; a flattened field takes 32,766 bytes for name and value
-SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def leaves(result: Fields) -> Leaves:
-    """The known leaves of one result, without unknown keys and nulls. Raises ValueError for one of a wrong kind."""
-    found: Leaves = {}
-    for leaf, parent, name, check in _PLACES:
-        holder = result.get(parent) if parent else result
-        value = holder.get(name) if isinstance(holder, dict) else None
-        if value is not None:
-            accepted = check(value)
-            if accepted is None:
-                raise ValueError(f"{leaf!r} came as {type(value).__name__} and cannot be indexed")
-            found[leaf] = accepted
+def checked(result: Fields) -> Verdict:
+    """The known fields of one result, without unknown keys and nulls. Raises ValueError for one of a wrong kind."""
+    found = _checked(result, CHECKS)
+    for group, checks in GROUPS.items():
+        given = result.get(group)
+        if isinstance(given, dict) and (inside := _checked(given, checks)):
+            found[group] = inside
     return found
+
+
+def is_ours(key: str) -> bool:
+    """Whether a key below the target field is ours, whatever stands below it or behind a dot in it."""
+    return key.partition(".")[0] in NAMES
+
+
+def well_formed(text: str) -> str:
+    """The text with every lone surrogate as U+FFFD: no JSON writer takes one."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def is_number(value: JsonValue) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _checked(given: Fields, checks: dict[str, Check]) -> Fields:
+    found: Fields = {}
+    for name, check in checks.items():
+        value = given.get(name)
+        if value is not None:
+            accepted = check(value)
+            if accepted is None:
+                raise ValueError(f"{name!r} came as {type(value).__name__} and cannot be indexed")
+            found[name] = accepted
+    return found
+
+
 def _text(value: JsonValue) -> JsonValue:
-    if not (isinstance(value, str) or is_number(value)):
-        return None
-    return _cut(str(value), MAX_TEXT)
+    if not isinstance(value, str):
+        return str(value) if is_number(value) else None
+    return _cut(value, MAX_TEXT)
 
 
 def _cut(text: str, most: int) -> str:
     return well_formed(text if len(text) <= most else text[:most] + CUT)
-
-
-def well_formed(text: str) -> str:
-    """The text with every lone surrogate as U+FFFD: no JSON writer takes one."""
-    return text if text.isascii() else SURROGATE.sub("\ufffd", text)
 
 
 def _share(value: JsonValue) -> JsonValue:
@@ -93,19 +107,17 @@ def _numbers(value: JsonValue) -> JsonValue:
     return {_cut(kind.replace("\0", "\ufffd"), MAX_KIND): weight for kind, weight in value.items()}
 
 
-_TEXTS = (
-    "status", "reason", "alarm_id", "severity", "source", "stream", "template.id", "template.text",
-    "explanation.kind", "explanation.text", "model.base", "model.detector", "model.version",
-)  # fmt: skip
-CHECKS: dict[str, Callable[[JsonValue], JsonValue]] = {
-    **dict.fromkeys(_TEXTS, _text),
+CHECKS: dict[str, Check] = {
+    **dict.fromkeys(("status", "reason", "alarm_id", "severity", "source", "stream"), _text),
     **dict.fromkeys(("score", "p_value"), _share),
     **dict.fromkeys(("raw_score", "took_ms"), _number),
-    "model.shots": _count,
     "scored_at": _date,
-    **dict.fromkeys(("alarm", "provisional", "template.new"), _boolean),
+    **dict.fromkeys(("alarm", "provisional"), _boolean),
     "typical": _texts,
-    "explanation.contributions": _numbers,
 }
-NAMES = frozenset(leaf.partition(".")[0] for leaf in CHECKS)
-_PLACES = [(leaf, *leaf.rpartition(".")[::2], check) for leaf, check in CHECKS.items()]
+GROUPS: dict[str, dict[str, Check]] = {
+    "template": {"id": _text, "text": _text, "new": _boolean},
+    "explanation": {"kind": _text, "text": _text, "contributions": _numbers},
+    "model": {"base": _text, "detector": _text, "version": _text, "shots": _count},
+}
+NAMES = frozenset((*CHECKS, *GROUPS))
