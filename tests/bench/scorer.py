@@ -14,6 +14,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -51,6 +52,13 @@ def over_http(url: str, pid: int, bodies: list[bytes], clients: int) -> dict[str
     }
 
 
+def ticks(pid: int) -> Counter[str]:
+    """CPU time of each thread of a process so far."""
+    stats = {path.parent.name: path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")}
+    fields = {thread: stat.rpartition(")")[2].split() for thread, stat in stats.items()}
+    return Counter({thread: int(found[11]) + int(found[12]) for thread, found in fields.items()})
+
+
 def in_process(requests: list[list[dict[str, str]]], sources: list[str]) -> float:
     """CPU microseconds per document of the sessions alone, with the batches that the scorer makes of a request."""
     detector = MetaModel.from_pretrained().onboard(lines("normal", 200), source="alone")
@@ -72,10 +80,13 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
         try:
             onboard(Client(scorer.url), sources)
             bodies = [orjson.dumps({"documents": batch}) for batch in requests]
+            before = ticks(scorer.process.pid)
             found = over_http(scorer.url, scorer.process.pid, bodies, options.clients)
+            used = ticks(scorer.process.pid) - before
         finally:
             scorer.stop()
     alone = in_process(requests, sources)
+    found["scoring_thread_share"] = round(max(used.values()) / used.total(), 3)  # the rest: event loop, reading JSON
     return {**vars(options), **found, "session_cpu_us_per_doc": alone, "versions": versions()}
 
 

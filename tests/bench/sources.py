@@ -71,11 +71,13 @@ def rows(url: str, pid: int, source_names: list[str], options: argparse.Namespac
                 start, cpu, shown = time.monotonic(), cpu_seconds(pid), done
 
 
-def measure(options: argparse.Namespace) -> dict[str, object]:
+def measure(options: argparse.Namespace) -> None:
+    """Feed a scorer; what was found so far is written with every row, so a run may be ended early."""
     names = [f"source-{i:04}" for i in range(options.sources)]
     many = dict.fromkeys(("--max-sources", "--max-open", "--warm"), options.sources)
     bounds = {**many, "--max-memory-mib": options.max_memory_mib}
     flags = [str(word) for bound in bounds.items() for word in bound]
+    command = " ".join(["python", *sys.argv])
     with tempfile.TemporaryDirectory() as folder:
         publish(Path(folder) / "detectors", names)
         begun = time.monotonic()
@@ -84,14 +86,15 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
         try:
             ready = {"ready_s": round(time.monotonic() - begun, 1), "ready_mib": resident_mib(pid)}
             found: list[dict[str, object]] = []
+            record = {"command": command, "seed": SEED, "versions": versions(), **ready, "results": found}
             print(ready, flush=True)
             for row in rows(scorer.url, pid, names, options):
                 found.append(row)
                 print(row, flush=True)
+                if options.out:
+                    options.out.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2) + b"\n")
         finally:
             scorer.stop()
-    command = " ".join(["python", *sys.argv])
-    return {"command": command, "seed": SEED, "versions": versions(), **ready, "results": found}
 
 
 def main() -> None:
@@ -102,11 +105,7 @@ def main() -> None:
     parser.add_argument("--refresh", action="store_true", help="let sources calibrate anew, as versions on disk")
     parser.add_argument("--max-memory-mib", type=int, default=2_048)
     parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    found = measure(options)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
+    measure(parser.parse_args())
 
 
 if __name__ == "__main__":
