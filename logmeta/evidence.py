@@ -13,7 +13,17 @@ from typing import Final
 
 import numpy as np
 
-from logmeta.encode.sequence import HISTORY, Candidates, SequenceModel, Stretch, nearest, surprise
+from logmeta.encode.sequence import (
+    HISTORY,
+    STEP,
+    Candidates,
+    Remembered,
+    SequenceModel,
+    Stretch,
+    nearest,
+    surprise,
+    surprise_in_steps,
+)
 from logmeta.encode.text import TemplateVectors
 from logmeta.meta.features import COLUMNS, SMOOTHED, Precedent, empty_carry, smoothed
 from logmeta.parse import ParsedEvent, Parser, TemplateTree
@@ -21,6 +31,7 @@ from logmeta.window import EVIDENCE, Context, Fact, FloatArray
 
 MAX_STREAMS: Final = 2_000
 MAX_EMBEDDINGS: Final = 1_000
+MAX_REMEMBERED: Final = 256
 _CONTEXT_SCALE: Final = 5.0
 _PIECE: Final = 448
 
@@ -57,6 +68,7 @@ class StreamState:
     before: int = -1
     carry: FloatArray = field(default_factory=empty_carry)
     past: list[tuple[int, float]] = field(default_factory=list)  # (template number, pause before it)
+    remembered: Remembered | None = None
     seconds: float = float("nan")
 
 
@@ -87,6 +99,7 @@ class EvidenceReader:
         self._vectors = np.zeros((0, encoders.dimension), dtype=np.float32)
         self._severities: list[float] = []
         self.streams: OrderedDict[str | None, StreamState] = OrderedDict()
+        self._remembering: OrderedDict[int, StreamState] = OrderedDict()
         self.evicted_streams = 0
 
     def read(self, events: Sequence[ParsedEvent], streams: Sequence[str | None]) -> Evidence:
@@ -150,30 +163,65 @@ class EvidenceReader:
         self, rows: FloatArray, heads: list[tuple[ParsedEvent, StreamState]], by_stream: list[list[int]]
     ) -> None:
         """Fill in next-event surprise and contextual distance, the last two columns of `rows`."""
-        stretches = [self._go_on(heads[members[0]][1], [heads[i][0] for i in members]) for members in by_stream]
+        states = [heads[members[0]][1] for members in by_stream]
+        in_steps = self._encoders.sequence.steps is not None and max(map(len, by_stream), default=0) <= STEP
+        if not in_steps:
+            self._forget(states)
+        stretches = [
+            self._go_on(state, [heads[i][0] for i in members]) for state, members in zip(states, by_stream, strict=True)
+        ]
         if self._reference is None or not stretches:
             return
-        found = sequence_evidence(self._encoders.sequence, stretches, self._reference)
+        read = self._evidence_in_steps if in_steps else self._evidence_at_once
+        found = read(states, stretches, self._reference)
         end = 0
         for stretch, members in zip(stretches, by_stream, strict=True):
             end += len(stretch.numbers)
             rows[members, len(EVIDENCE) :] = found[end - len(members) : end]
 
+    def _evidence_at_once(
+        self, states: Sequence[StreamState], stretches: Sequence[Stretch], reference: Reference
+    ) -> FloatArray:
+        return sequence_evidence(self._encoders.sequence, stretches, reference)
+
+    def _evidence_in_steps(
+        self, states: Sequence[StreamState], stretches: Sequence[Stretch], reference: Reference
+    ) -> FloatArray:
+        """As `sequence_evidence`, and remembered for the next lines; what is not remembered is read with its past."""
+        pasts = [state.remembered for state in states]
+        nats, hidden, later = surprise_in_steps(self._encoders.sequence, pasts, stretches, reference.candidates)
+        for state, remembered in zip(states, later, strict=True):
+            self._remember(state, remembered)
+        return _columns(nats, nearest(hidden, reference.embeddings))
+
+    def _forget(self, states: Sequence[StreamState]) -> None:
+        for state in states:
+            state.remembered = None
+
+    def _remember(self, state: StreamState, remembered: Remembered) -> None:
+        """For the streams that were read last; the others are read again together with their past."""
+        state.remembered = remembered
+        self._remembering[id(state)] = state
+        self._remembering.move_to_end(id(state))
+        if len(self._remembering) > MAX_REMEMBERED:
+            _, oldest = self._remembering.popitem(last=False)
+            oldest.remembered = None
+
     def _go_on(self, state: StreamState, events: list[ParsedEvent]) -> Stretch:
-        """A stream's new events behind those it remembers."""
+        """A stream's new events; behind those of its past unless what they leave is remembered."""
         for event in events:
             pause = event.seconds - state.seconds
             state.past.append((event.shape.template_index, pause if pause > 0 else 0.0))
             state.seconds = event.seconds if event.seconds == event.seconds else state.seconds
-        stretch = stretch_of(
-            [n for n, _ in state.past], np.array([p for _, p in state.past], np.float32), self._vectors
-        )
+        read = state.past if state.remembered is None else state.past[-len(events) :]
+        stretch = stretch_of([n for n, _ in read], np.array([p for _, p in read], np.float32), self._vectors)
         state.past = state.past[-HISTORY:]
         return stretch
 
     def forget_streams(self) -> None:
         """Begin every stream anew (another file), keeping what the source's context knows."""
         self.streams.clear()
+        self._remembering.clear()
         self.context.restart_clock()
 
     def vectors_of(self, numbers: Sequence[int]) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from logmeta.errors import ArtifactError
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+WHOLE = "whole"  # note of a graph of steps: digest of the graph that reads whole streams
 _QUIET = 4
 
 
@@ -38,6 +40,15 @@ class Graph:
     def widths(self) -> tuple[int, ...]:
         """The last dimension of each output."""
         return tuple(int(output.shape[-1]) for output in self._session.get_outputs())
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What was noted when the graph was written."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+
+def file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _session(content: bytes, path: Path) -> InferenceSession:

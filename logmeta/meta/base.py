@@ -16,7 +16,7 @@ import orjson
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from logmeta.encode.graph import Graph
+from logmeta.encode.graph import WHOLE, Graph, file_digest
 from logmeta.encode.sequence import SequenceModel
 from logmeta.encode.text import TemplateVectors, TextEncoder
 from logmeta.errors import ArtifactError
@@ -30,6 +30,7 @@ from logmeta.window import FloatArray
 PRETRAINED: Final = Path(__file__).parent.parent / "pretrained"
 FORMAT: Final = 3
 SEQUENCE_FILE: Final = "sequence.onnx"
+STEPS_FILE: Final = "sequence-steps.onnx"  # the same network, a few lines at a time
 VECTOR_CACHE: Final = 20_000
 
 
@@ -124,7 +125,7 @@ def _encoder_of(folder: Path) -> Path:
 
 
 def _assemble(root: Path, about: dict[str, Any], tensors: dict[str, FloatArray], foreign: tuple[str, ...]) -> BaseModel:
-    sequence = SequenceModel(Graph(root / SEQUENCE_FILE), float(about["trust"]))
+    sequence = read_sequence(root, float(about["trust"]))
     text = TemplateVectors(TextEncoder.from_pretrained(_encoder_of(root)), capacity=VECTOR_CACHE)
     return BaseModel(
         name=str(about["name"]),
@@ -137,6 +138,22 @@ def _assemble(root: Path, about: dict[str, Any], tensors: dict[str, FloatArray],
         usual_tail=np.array(about["usual_tail"], dtype=np.float64),
         inner=_inner(str(about.get("inner_loop", "maml")), tensors),
     )
+
+
+def read_sequence(root: Path, trust: float) -> SequenceModel:
+    """The sequence model of a base model's folder; older folders have no graph that reads steps.
+
+    Raises:
+        ArtifactError: a graph is damaged, or the two are not of the same network.
+    """
+    whole, steps = root / SEQUENCE_FILE, root / STEPS_FILE
+    network = Graph(whole)
+    if not steps.is_file():
+        return SequenceModel(network, trust)
+    stepping = Graph(steps)
+    if stepping.notes.get(WHOLE) != file_digest(whole):
+        raise ArtifactError(f"{steps} is of another network than {whole.name}; train again, or remove it (slower)")
+    return SequenceModel(network, trust, stepping, stepping.widths[0])
 
 
 def _inner(kind: str, tensors: dict[str, FloatArray]) -> InnerLoop:

@@ -34,6 +34,7 @@ def write_graph(
     outputs: Sequence[str],
     path: Path,
     eight_bits: bool = False,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Export a module as a graph.
 
@@ -42,6 +43,7 @@ def write_graph(
         free: names of the leading dimensions of each input that may differ from call to call.
         outputs: names of what the module returns.
         path: file to write.
+        notes: what the graph carries along, by name.
         eight_bits: store large weights as int8; they must have been rounded before (`rounded`), so nothing is lost.
 
     Raises:
@@ -68,6 +70,7 @@ def write_graph(
         )
     assert program is not None
     graph = _without_traces(program.model_proto)
+    onnx.helper.set_model_props(graph, dict(notes or {}))
     onnx.save(_eight_bits(graph) if eight_bits else graph, str(path))
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from logmeta.encode.graph import WHOLE, file_digest
 from logmeta.encode.sequence import BAND, LAYERS
 from logmeta.meta.export import write_graph
 
@@ -39,6 +40,29 @@ class _Block(nn.Module):
         x = x + self.out(mixed)
         widened: Tensor = self.down(F.gelu(self.up(self.norm2(x))))
         return x + widened
+
+    def step(self, past: Tensor, seen: Tensor, x: Tensor) -> Tensor:
+        """The same for a few lines `x` (batch, n, width) behind the BAND lines `past`, of which the last `seen` count.
+
+        Shape of `past` (batch, BAND, width), of `seen` (batch,).
+        """
+        batch, n, width = x.shape
+        both = self.norm1(torch.cat([past, x], dim=1))
+        q, k, v = self.qkv(both).view(batch, BAND + n, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        weights = (q[:, :, BAND:] @ k.transpose(-1, -2)) / (width / self.heads) ** 0.5 + self._step_bias(seen, n)
+        mixed = (weights.softmax(-1) @ v).permute(0, 2, 1, 3).reshape(batch, n, width)
+        x = x + self.out(mixed)
+        widened: Tensor = self.down(F.gelu(self.up(self.norm2(x))))
+        return x + widened
+
+    def _step_bias(self, seen: Tensor, n: int) -> Tensor:
+        """Shape (batch, heads, n, BAND + n): -inf outside the band and before the first line."""
+        keys = torch.arange(BAND + n)
+        away = torch.arange(n)[:, None] + BAND - keys[None, :]
+        outside = (away < 0) | (away >= BAND)
+        bias = self.distance[:, away.clamp(0, BAND - 1)]
+        unseen = keys[None, :] < BAND - seen[:, None]
+        return bias.masked_fill(outside | unseen[:, None, None, :], float("-inf"))
 
     def _bias(self, blocks: int) -> Tensor:
         """Shape (heads, blocks, BAND, 2 BAND): -inf outside the band and before the first line."""
@@ -75,11 +99,14 @@ class SequenceNet(nn.Module):
         `pauses` are the seconds before each line, shape (batch, length), 0 where unknown.
         """
         length = vectors.shape[1]
-        x = self.enter(vectors) * 4.0 + torch.log1p(pauses.clamp(0, 600)).unsqueeze(-1) * self.pause
-        x = F.pad(x, (0, 0, 0, -length % BAND))
+        x = F.pad(self.entered(vectors, pauses), (0, 0, 0, -length % BAND))
         for block in self.blocks:
             x = block(x)
         return torch.as_tensor(self.norm(x))[:, :length]
+
+    def entered(self, vectors: Tensor, pauses: Tensor) -> Tensor:
+        """What the blocks read: template vectors and the pauses before them, shape (batch, length, width)."""
+        return torch.as_tensor(self.enter(vectors)) * 4.0 + torch.log1p(pauses.clamp(0, 600)).unsqueeze(-1) * self.pause
 
     def guess(self, embeddings: Tensor) -> Tensor:
         """The vector, of length `sharpness`, that the next template should be close to."""
@@ -118,6 +145,48 @@ class Both(nn.Module):
         """See `encode.sequence.Reads`."""
         hidden = self.net(vectors, pauses)
         return hidden, self.net.guess(hidden)
+
+
+class Step(nn.Module):
+    """A few lines behind what a stream remembers: what the exported step graph gives."""
+
+    def __init__(self, net: SequenceNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, past: Tensor, seen: Tensor, vectors: Tensor, pauses: Tensor) -> tuple[Tensor, ...]:
+        """Embeddings and guesses as `Both`, and what to remember.
+
+        `past` (batch, LAYERS, BAND, width) is what entered each block for the BAND lines before, of which the last
+        `seen` (batch,) count; the last output is the same of the new lines, (batch, LAYERS, n, width).
+        """
+        x, entered = self.net.entered(vectors, pauses), []
+        for layer, block in enumerate(self.net.blocks):
+            assert isinstance(block, _Block)
+            entered.append(x)
+            x = block.step(past[:, layer], seen, x)
+        hidden = self.net.norm(x)
+        return hidden, self.net.guess(hidden), torch.stack(entered, dim=1)
+
+
+def export_steps(net: SequenceNet, path: Path, *, whole: Path) -> None:
+    """Write a network as the graph that reads a few lines at a time; `whole` is the graph of the same network."""
+    width = net.pause.shape[0]
+    example = {
+        "past": torch.zeros(2, LAYERS, BAND, width),
+        "seen": torch.tensor([3, BAND]),
+        "vectors": torch.zeros(2, 5, net.dimension),
+        "pauses": torch.zeros(2, 5),
+    }
+    names = {"past": ("batch",), "seen": ("batch",), "vectors": ("batch", "length"), "pauses": ("batch", "length")}
+    write_graph(
+        Step(net.eval()),
+        example,
+        names,
+        outputs=("hidden", "guess", "entered"),
+        path=path,
+        notes={WHOLE: file_digest(whole)},
+    )
 
 
 def export(net: SequenceNet, path: Path) -> None:

@@ -21,17 +21,24 @@ import torch
 
 from logmeta.datasets.labelled import LabelledSet
 from logmeta.datasets.training import MOST_LINES, families_of, training_sets, unlabelled_logs
-from logmeta.encode.graph import Graph
-from logmeta.encode.sequence import SequenceModel
 from logmeta.encode.text import TemplateVectors, TextEncoder
 from logmeta.evidence import Encoders
-from logmeta.meta.base import FORMAT, SEQUENCE_FILE, BaseModel, load_base, save_base, text_digest
+from logmeta.meta.base import (
+    FORMAT,
+    SEQUENCE_FILE,
+    STEPS_FILE,
+    BaseModel,
+    load_base,
+    read_sequence,
+    save_base,
+    text_digest,
+)
 from logmeta.meta.episodes import Episode, foreign_lines, read_episodes
 from logmeta.meta.options import Training, TrainOptions
 from logmeta.meta.outer import NETS, meta_train
 from logmeta.meta.pretrain import Corpus, pretrain_sequence, read_corpus, severity_head
 from logmeta.meta.progress import Curves, Stage
-from logmeta.meta.sequence_net import BagNet, SequenceNet, export
+from logmeta.meta.sequence_net import BagNet, SequenceNet, export, export_steps
 from logmeta.meta.tail import CROSS_NETS, FOLDS, usual_tail
 from logmeta.window import FloatArray
 
@@ -126,11 +133,20 @@ def _encoders(
         severity = severity_head(corpora, text, seed=asked.seed)
         net = _sequence_net(corpora, text, asked, options, curves)
         export(net, graph)
+        _export_steps(net, graph)
         read = [corpus.name for corpus in corpora[len(sets) :]]
         np.savez(done, severity=severity, trust=net.trust.item(), unlabelled=np.array(read, dtype=str))
     with np.load(done) as found:
-        encoders = Encoders(text, found["severity"], SequenceModel(Graph(graph), float(found["trust"])))
+        encoders = Encoders(text, found["severity"], read_sequence(out, float(found["trust"])))
         return encoders, found["unlabelled"].tolist()
+
+
+def _export_steps(net: SequenceNet, graph: Path) -> None:
+    """The graph that reads a few lines at a time, beside the whole one; a bag has none."""
+    steps = graph.with_name(STEPS_FILE)
+    steps.unlink(missing_ok=True)
+    if not isinstance(net, BagNet):
+        export_steps(net, steps, whole=graph)
 
 
 def _corpora(sets: Sequence[LabelledSet], asked: Training, stage: Stage) -> list[Corpus]:
@@ -162,7 +178,9 @@ def scale_of(episodes: Sequence[Episode]) -> tuple[FloatArray, FloatArray]:
 def _save(folder: Path, first: Path, base: BaseModel, record: dict[str, Any]) -> None:
     if folder != first:
         shutil.copytree(first / "encoder", folder / "encoder", dirs_exist_ok=True)
-        shutil.copyfile(first / SEQUENCE_FILE, folder / SEQUENCE_FILE)
+        for graph in (first / SEQUENCE_FILE, first / STEPS_FILE):
+            if graph.is_file():
+                shutil.copyfile(graph, folder / graph.name)
     save_base(folder, base, _card(base.name, list(record["data_sha256"]), record))
     (folder / "training.json").write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2) + b"\n")
 

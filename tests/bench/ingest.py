@@ -37,6 +37,7 @@ START = 1_767_225_600.0
 LEARN = 200
 HOSTS = 8
 CLIENTS = 2
+WARM_UP = 3  # pairs of rounds: the server compiles its hot code while it runs
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -123,18 +124,18 @@ def onboard(client: Elasticsearch) -> None:
 
 
 def measure(node: LocalNode, scorer: RunningScorer, messages: list[str], size: int, rounds: int) -> dict:
-    """With and without in turn, the first pair thrown away as warm-up; medians, and ratios within each pair."""
+    """With and without in turn, the first pairs thrown away as warm-up; medians, and ratios within each pair."""
     client, parts = connect(Address.parse(node.url)), bodies(messages, size)
     found: dict[str, list[dict]] = {"with": [], "without": []}
     told: Counter = Counter()
-    for number in range(rounds + 1):
+    for number in range(WARM_UP + rounds):
         pair = {}
         for name, pipeline in (("without", "_none"), ("with", None)):
             stream = f"logs-bench-{size}.{name}.{number}"
             pair[name] = one_round(node, scorer, stream, parts, pipeline)
             if name == "with":
                 told += statuses(client, stream)
-        if number:
+        if number >= WARM_UP:
             for name, figures in pair.items():
                 found[name].append(figures)
     return {"bulk_size": size, "statuses": dict(told), "rounds": found, **summary(found)}
@@ -164,6 +165,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 100])
+    parser.add_argument("--lanes", type=int, help="logmeta.lanes; the plugin's default when left out")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     messages = lines("test", options.documents)
@@ -171,7 +173,7 @@ def main() -> None:
         scorer = start_scorer(Path(folder), "--learn-lines", str(LEARN))
         try:
             zips = [build_plugin(), build_testsupport()]
-            with LocalNode(plugins=zips, settings={"logmeta.scorer.urls": scorer.url}, heap_mb=1024) as node:
+            with LocalNode(plugins=zips, settings=node_settings(scorer, options.lanes), heap_mb=1024) as node:
                 address = Address.parse(node.url)
                 client = connect(address)
                 setup(client, address)
@@ -184,6 +186,10 @@ def main() -> None:
     report["plugin"] = list(plugin["nodes"].values())
     text = json.dumps(report, indent=1)
     (options.out.write_text(text + "\n") if options.out else print(text))
+
+
+def node_settings(scorer: RunningScorer, lanes: int | None) -> dict[str, str]:
+    return {"logmeta.scorer.urls": scorer.url, **({} if lanes is None else {"logmeta.lanes": str(lanes)})}
 
 
 def machine() -> dict:
