@@ -217,6 +217,24 @@ def test_a_rollover_between_two_runs_is_followed_in_order(client, address, quick
     assert asked[name] == ["1", "2", "3", "4", "5"]
 
 
+def test_once_ends_though_documents_keep_coming(client, address, quick, name):
+    stream, enough = f"logs-{name}-prod", threading.Event()
+    send(client, address, stream, [str(i) for i in range(3000)])
+
+    def keep_writing():
+        while not enough.is_set():
+            document = {"@timestamp": "2026-01-01", "message": "more"}
+            client.index(index=stream, document=document, pipeline=NO_PIPELINE, refresh=True)
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    try:
+        assert annotate(address, stream, quick).read >= 3000
+    finally:
+        enough.set()
+        writer.join()
+
+
 def test_an_operation_that_becomes_visible_late_is_read_once(client, address, quick, asked, name, tmp_path):
     """As after a search that saw operations 0, 1, 4 and 5 only, which replicas may show; one node hardly ever does."""
     stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
