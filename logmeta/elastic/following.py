@@ -46,29 +46,30 @@ class Follower:
         self._writing: Future[None] | None = None
 
     def run(self, *, once: bool) -> None:
-        """For ever, or until everything a search can see is dealt with. Raises BackendError."""
+        """For ever, or until everything that can be seen now is dealt with. Raises BackendError."""
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="logmeta-write") as writer:
             try:
                 while self._round(writer, everywhere=once) or not once:
-                    self._report(self._tally)
+                    pass
                 self._finish_writing()
             except BaseException:  # also Ctrl-C: what is being written is finished, but not tried for ever
                 self._patience.give_up()
                 raise
 
     def _round(self, writer: ThreadPoolExecutor, *, everywhere: bool) -> bool:
-        """Whether there was anything to read."""
-        is_busy = False
+        """Whether there may be more to read at once; else what was read is written, and a moment waited."""
+        there_is_more = False
         for batch in self._tail.round(everywhere=everywhere):
-            is_busy = True
+            there_is_more = there_is_more or not batch.is_end
             self._tally.read += len(batch.hits)
             writes = self._make(batch)
             self._finish_writing()
             self._writing = writer.submit(self._write, writes, batch)
-        if not is_busy:
+        if not there_is_more:
             self._finish_writing()
             time.sleep(0 if everywhere else POLL_S)
-        return is_busy
+        self._report(self._tally)
+        return there_is_more
 
     def _finish_writing(self) -> None:
         if self._writing is not None:

@@ -43,10 +43,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Documents of one index, in order, and where its shards stand once they are dealt with."""
+    """Documents of one index, in order, and where its shards stand once they are dealt with.
+
+    `is_end` when that was all of its stream that could be seen at that moment.
+    """
 
     hits: Sequence[Hit]
     positions: dict[str, Position]
+    is_end: bool
 
 
 @dataclass(slots=True)
@@ -155,17 +159,22 @@ class Tail:
         self._positions.update(positions)
         hits = list(heapq.merge(*pages, key=lambda hit: hit.time))  # of several shards; each keeps its own order
         index.is_busy = bool(hits) or any(position.holes for position in positions.values())
-        return Batch(hits, positions)
+        is_full = any(len(page) == self._size(index) for page in pages)
+        return Batch(hits, positions, is_end=index.is_last and not is_full)
 
     def _search(self, index: Index, positions: Sequence[Position]) -> list[list[Hit]]:
         """A page of all shards together: a part from each."""
         searches: list[Fields] = []
         for shard, position in enumerate(positions):
-            body = {**self._body(position), "size": max(1, self._page // index.shards)}
+            body = {**self._body(position), "size": self._size(index)}
             searches += [{"index": index.name, "preference": f"_shards:{shard}"}, body]
         with backend_errors(self._address):
             answers = self._client.msearch(searches=searches)["responses"]
         return [self._hits(index, answer) for answer in answers]
+
+    def _size(self, index: Index) -> int:
+        """How many documents of each shard are asked for at a time."""
+        return max(1, self._page // index.shards)
 
     def _body(self, position: Position) -> Fields:
         asked: list[JsonValue] = [position.query(), *([self._wanted] if self._wanted else [])]

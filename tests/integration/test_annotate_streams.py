@@ -11,29 +11,21 @@ import time
 from collections import Counter, defaultdict
 
 import pytest
-from elasticsearch.helpers import scan
 from logs import lines
 from running import stand_in
+from tailing import START, annotate, messages_of, origin_id_of, read, send, verdict
 from typer.testing import CliRunner
 
 from logmeta.cli import app
-from logmeta.elastic.annotate import index, raw_documents
-from logmeta.elastic.annotator import COPIES, IN_PLACE, MISSING
 from logmeta.elastic.bulk import NO_PIPELINE
 from logmeta.elastic.client import Address
-from logmeta.elastic.commands.streams import annotate_stream, copy_alarms
-from logmeta.elastic.destinations import origin_id
-from logmeta.elastic.documents import ProcessorOptions
-from logmeta.elastic.node import free_port
 from logmeta.elastic.patience import Patience
 from logmeta.elastic.positions import Checkpoint, Hole, Position
-from logmeta.elastic.scorer import ScorerAddress
 from logmeta.elastic.tail import Tail
 from logmeta.errors import BackendError, UsageError
 
 pytestmark = pytest.mark.elasticsearch
 
-START = 1_767_225_600.0  # 2026-01-01
 numbers = itertools.count()
 
 
@@ -67,47 +59,6 @@ def quick(asked):
         yield url
 
 
-def verdict(document):
-    is_odd = "PANIC" in document["message"]
-    fields = {"status": "scored", "score": 0.9 if is_odd else 0.1, "alarm": is_odd, "source": document["source"]}
-    if is_odd:
-        fields |= {"alarm_id": "a1", "template": {"id": "t1", "text": "PANIC <*>", "new": True}}
-        fields |= {"explanation": {"kind": "severity", "text": "PANIC"}}
-    return fields
-
-
-def send(client, address, stream, messages, *, start=START):
-    """Documents as a shipper would send them, past the plugin; then visible."""
-    documents = raw_documents(messages, data_stream=stream, start=start, host="db-1")
-    done = index(client, address, documents, pipeline=NO_PIPELINE)
-    assert (done.created, done.failed) == (len(messages), Counter())
-    client.indices.refresh(index=stream)
-
-
-def annotate(address, pattern, scorer, *, mode=COPIES, checkpoint=None, **options):
-    return annotate_stream(
-        pattern,
-        address,
-        ScorerAddress(scorer),
-        mode=mode,
-        options=ProcessorOptions(**options),
-        checkpoint=checkpoint,
-        once=True,
-    )
-
-
-def read(client, stream):
-    """Every document of a stream, by its id, with where it stands."""
-    if not client.indices.exists(index=stream):
-        return {}
-    client.indices.refresh(index=stream)
-    return {hit["_id"]: hit for hit in scan(client, index=stream, size=5000)}
-
-
-def messages_of(hits):
-    return sorted(hit["_source"]["message"] for hit in hits.values())
-
-
 def test_a_stream_is_scored_in_order_of_arrival_and_copied_with_links_back(client, address, scorer, name, normal_lines):
     sent = normal_lines + lines("test", 1800)
     send(client, address, f"logs-{name}-prod", sent)
@@ -123,13 +74,6 @@ def test_a_stream_is_scored_in_order_of_arrival_and_copied_with_links_back(clien
             k: hit["_source"][k] for k in ("message", "@timestamp", "host")
         }
         assert "logmeta" not in hit["_source"]
-
-
-def origin_id_of(hit):
-    class Found:
-        index, id = hit["_index"], hit["_id"]
-
-    return origin_id(Found)
 
 
 def test_the_scorer_is_asked_in_order_of_arrival_not_of_time(client, address, quick, asked, name):
@@ -164,6 +108,13 @@ def test_what_was_written_but_not_remembered_is_not_written_twice(client, addres
     assert messages_of(read(client, f"logs-logmeta.{name}-prod")) == sorted(str(i) for i in range(5000))
 
 
+def await_that(condition, within_s=60.0):
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
+
+
 def test_a_run_that_is_killed_loses_nothing_and_adds_nothing_twice(client, address, quick, name, tmp_path):
     stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
     send(client, address, stream, [str(i) for i in range(8_000)])
@@ -176,13 +127,6 @@ def test_a_run_that_is_killed_loses_nothing_and_adds_nothing_twice(client, addre
     running.wait()
     annotate(address, stream, quick, checkpoint=checkpoint)
     assert messages_of(read(client, f"logs-logmeta.{name}-prod")) == sorted(str(i) for i in range(8_000))
-
-
-def await_that(condition, within_s=60.0):
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
 
 
 def test_following_sees_what_comes_and_ctrl_c_ends_it_cleanly(client, address, quick, name, tmp_path):
@@ -215,6 +159,24 @@ def test_a_rollover_between_two_runs_is_followed_in_order(client, address, quick
     send(client, address, stream, ["4", "5"])
     annotate(address, stream, quick, checkpoint=checkpoint)
     assert asked[name] == ["1", "2", "3", "4", "5"]
+
+
+def test_once_ends_though_documents_keep_coming(client, address, quick, name):
+    stream, enough = f"logs-{name}-prod", threading.Event()
+    send(client, address, stream, [str(i) for i in range(3000)])
+
+    def keep_writing():
+        while not enough.is_set():
+            document = {"@timestamp": "2026-01-01", "message": "more"}
+            client.index(index=stream, document=document, pipeline=NO_PIPELINE, refresh=True)
+
+    writer = threading.Thread(target=keep_writing)
+    writer.start()
+    try:
+        assert annotate(address, stream, quick).read >= 3000
+    finally:
+        enough.set()
+        writer.join()
 
 
 def test_an_operation_that_becomes_visible_late_is_read_once(client, address, quick, asked, name, tmp_path):
@@ -284,89 +246,6 @@ def test_a_plain_index_can_be_read_and_its_source_named(client, address, quick, 
         1,
         2,
     }
-
-
-def test_in_place_only_alarms_are_updated(client, address, quick, asked, name, tmp_path):
-    stream, checkpoint = f"logs-{name}-prod", tmp_path / "checkpoint"
-    send(client, address, stream, ["a", "PANIC b", "c"])
-    for _ in range(2):
-        annotate(address, stream, quick, mode=IN_PLACE, checkpoint=checkpoint)
-        client.indices.refresh(index=stream)
-    assert asked[name] == ["a", "PANIC b", "c"]  # what we wrote ourselves is not scored again
-    marked = {hit["_source"]["message"]: hit["_source"].get("logmeta") for hit in read(client, stream).values()}
-    assert (marked["a"], marked["c"]) == (None, None)
-    assert marked["PANIC b"]["alarm"] is True and marked["PANIC b"]["explanation"]["text"] == "PANIC"
-    assert not read(client, f"logs-logmeta.{name}-prod")
-
-
-def test_what_was_skipped_is_caught_up_in_place(client, address, node, scorer, name, normal_lines):
-    """The plugin's scorer is down, so that it indexes every document as skipped; then the real one catches up."""
-    stream = f"logs-{name}-prod"
-    down = {"logmeta.scorer.urls": [f"http://127.0.0.1:{free_port()}"]}
-    client.cluster.put_settings(persistent=down)
-    try:
-        sent = normal_lines + lines("test", 300)
-        assert index(client, address, raw_documents(sent, data_stream=stream, start=START)).created == 500
-    finally:
-        client.cluster.put_settings(persistent=dict.fromkeys(down))
-    client.indices.refresh(index=stream)
-    assert statuses(client, stream) == {"skipped": 500}
-    tally = annotate(address, stream, scorer.url, mode=MISSING)
-    assert (tally.read, tally.replaced) == (500, 500)
-    assert statuses(client, stream) == {"learning": 500} or "scored" in statuses(client, stream)
-    documents = [hit["_source"] for hit in read(client, stream).values()]
-    assert sorted(document["message"] for document in documents) == sorted(sent)
-    assert all("reason" not in document["logmeta"] for document in documents)
-    assert annotate(address, stream, scorer.url, mode=MISSING).read == 0
-
-
-def statuses(client, stream):
-    return Counter(hit["_source"]["logmeta"]["status"] for hit in read(client, stream).values())
-
-
-def test_what_is_still_skipped_or_changed_meanwhile_stays_as_it_is(client, address, name):
-    stream = f"logs-{name}-prod"
-    skipped = {"status": "skipped", "reason": "unavailable"}
-    for message in ("lost", "changed", "fine"):
-        document = {"@timestamp": "2026-01-01", "message": message, "logmeta": skipped}
-        client.index(index=stream, document=document, pipeline=NO_PIPELINE, refresh=True)
-    [changed] = [hit for hit in read(client, stream).values() if hit["_source"]["message"] == "changed"]
-
-    def answer(request):
-        client.update(index=changed["_index"], id=changed["_id"], doc={"by": "others"})
-        fine = {"status": "scored", "score": 0.1, "alarm": False}
-        return 200, {"results": [fine if d["message"] != "lost" else skipped for d in request["documents"]]}
-
-    with stand_in(answer) as url:
-        tally = annotate(address, stream, url, mode=MISSING)
-    assert (tally.replaced, tally.changed_meanwhile, tally.statuses["skipped"]) == (1, 1, 1)
-    assert statuses(client, stream) == {"skipped": 2, "scored": 1}
-
-
-def test_alarms_become_documents_of_their_own_once(client, address, quick, name, tmp_path):
-    stream, checkpoint = f"logs-{name}-blue", tmp_path / "checkpoint"
-    odd = {"status": "scored", "alarm": True, "score": 0.9, "template": {"id": "t7", "text": "PANIC <*>"}}
-    for message, fields in (("a", {"status": "scored", "alarm": False}), ("PANIC b", odd)):
-        document = {"@timestamp": "2026-01-01", "message": message, "logmeta": fields, "event": {"original": "raw"}}
-        client.index(index=stream, document=document, pipeline=NO_PIPELINE, refresh=True)
-    assert copy_alarms(stream, address, checkpoint=checkpoint, once=True).created == 1
-    assert copy_alarms(stream, address, checkpoint=checkpoint, once=True).read == 0
-    assert copy_alarms(f"logs-{name}-*", address, checkpoint=None, once=True).existed == 1
-    [original] = [hit for hit in read(client, stream).values() if hit["_source"]["message"] == "PANIC b"]
-    alarm = read(client, "logs-logmeta.alarm-blue")[origin_id_of(original)]["_source"]
-    assert alarm["event"] == {"kind": "alert", "id": origin_id_of(original), "original": "raw"}
-    assert alarm["rule"] == {"id": "t7", "name": "PANIC <*>"}
-    assert alarm["logmeta"]["origin"] == {"index": original["_index"], "id": original["_id"]}
-    assert alarm["data_stream"] == {"type": "logs", "dataset": "logmeta.alarm", "namespace": "blue"}
-
-
-def test_annotating_writes_its_alarms_under_the_same_ids_as_alarms_does(client, address, quick, name):
-    stream = f"logs-{name}-green"
-    send(client, address, stream, ["a", "PANIC b"])
-    annotate(address, stream, quick, mode=IN_PLACE)
-    client.indices.refresh(index=stream)
-    assert copy_alarms(stream, address, checkpoint=None, once=True).existed == 1
-    assert len(read(client, "logs-logmeta.alarm-green")) == 1
 
 
 def test_our_own_streams_are_never_read(client, address, quick, asked, name):

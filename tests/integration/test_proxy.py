@@ -7,37 +7,28 @@ import http.client
 import itertools
 import json
 import re
-import shutil
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from elasticsearch import BadRequestError, ConflictError, Elasticsearch, NotFoundError
-from elasticsearch.helpers import bulk, scan
+from elasticsearch.helpers import scan
 from logs import lines
 from running import running_proxy, stand_in
-from typer.testing import CliRunner
+from shipping import NDJSON, documents, raw, read, ship, statuses, verdict
 
-from logmeta.cli import app
 from logmeta.elastic.annotate import index, raw_documents
 from logmeta.elastic.annotator import COPIES
 from logmeta.elastic.bulk import NO_PIPELINE
 from logmeta.elastic.client import Address
 from logmeta.elastic.commands.streams import annotate_stream
 from logmeta.elastic.documents import ProcessorOptions
-from logmeta.elastic.node import free_port
 from logmeta.elastic.scorer import ScorerAddress
-from logmeta.errors import UsageError
 
 pytestmark = pytest.mark.elasticsearch
 
 START = 1_767_225_600.0
-NDJSON = {"Content-Type": "application/x-ndjson"}
 numbers = itertools.count()
 
 
@@ -66,19 +57,6 @@ def quick(asked):
         yield url
 
 
-def verdict(document):
-    is_odd = "PANIC" in document["message"]
-    fields = {
-        "status": "scored", "score": 0.9 if is_odd else len(document["message"]) / 1000,
-        "raw_score": -1.5, "p_value": 0.25,
-        "alarm": is_odd, "severity": "major" if is_odd else "none", "provisional": False, "source": document["source"],
-        "stream": document["stream"], "template": {"id": "t1", "text": "<*>", "new": is_odd}, "took_ms": 0.25,
-        "model": {"base": "b", "detector": "d", "version": "3", "shots": 200},
-        "explanation": {"kind": "severity", "text": "why", "contributions": {"severity": 0.5}},
-    }  # fmt: skip
-    return {**fields, "alarm_id": "a1", "typical": "x"} if is_odd else fields
-
-
 @pytest.fixture(scope="module")
 def proxy(node, client, quick):
     with running_proxy(node.url, quick) as url:
@@ -90,24 +68,6 @@ def through(request, proxy):
     """A client of Elasticsearch that knows the proxy's address only."""
     with Elasticsearch(proxy, http_compress=request.param, max_retries=0) as connected:
         yield connected
-
-
-def documents(messages, host="db-1"):
-    return [{"@timestamp": "2026-01-01", "message": message, "host": {"name": host}} for message in messages]
-
-
-def ship(client, stream, messages, **options):
-    actions = [{"_op_type": "create", "_index": stream, **document} for document in documents(messages)]
-    return bulk(client, actions, pipeline=NO_PIPELINE, refresh=True, **options)
-
-
-def read(client, stream):
-    client.indices.refresh(index=stream)
-    return {hit["_source"]["message"]: hit["_source"] for hit in scan(client, index=stream, size=5000)}
-
-
-def statuses(found):
-    return Counter((d["logmeta"]["status"], d["logmeta"].get("reason")) for d in found.values())
 
 
 def test_what_a_client_indexes_in_bulk_is_annotated(through, client, stream):
@@ -161,16 +121,6 @@ def test_a_refused_item_is_the_callers_to_see(through, stream):
     assert [item["create"]["status"] for item in answer["items"]] == [409, 400]
     with pytest.raises(ConflictError):
         through.index(index=stream, id="1", op_type="create", document=documents(["x"])[0])
-
-
-def raw(url, method, path, body=None, headers=None):
-    """A request with nothing added by a client library."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-    connection.request(method, path, body=body, headers=headers or {})
-    response = connection.getresponse()
-    found = response.status, dict(response.getheaders()), response.read()
-    connection.close()
-    return found
 
 
 BODIES = {
@@ -280,121 +230,6 @@ def test_an_annotated_bulk_keeps_the_callers_headers_and_compression(echoing, en
     assert sent["headers"]["content-length"] == str(len(plain))
 
 
-def test_elasticsearch_down_is_a_502_in_its_own_shape(quick):
-    with running_proxy(f"http://127.0.0.1:{free_port()}", quick) as url:
-        status, _, body = raw(url, "GET", "/_cluster/health")
-    assert status == 502 and json.loads(body)["error"]["type"] == "connect_transport_exception"
-
-
-def refusing(status):
-    return lambda request: (status, {})
-
-
-def hanging(request):
-    time.sleep(4)
-    return 200, {"results": []}
-
-
-@pytest.mark.parametrize(
-    ("answer", "reasons"),
-    [
-        (refusing(500), {"unavailable", "circuit_open"}),
-        (refusing(401), {"unauthorized", "circuit_open"}),
-        (refusing(503), {"overloaded", "circuit_open"}),
-        (lambda request: (200, {"results": []}), {"bad_response", "circuit_open"}),
-        (hanging, {"deadline", "circuit_open"}),
-    ],
-    ids=["500", "401", "503", "too few results", "hangs"],
-)
-def test_a_scorer_that_fails_loses_no_document_and_holds_none_up(client, node, stream, answer, reasons):
-    with (
-        stand_in(answer) as scorer,
-        running_proxy(node.url, scorer, max_wait_s=1.0) as url,
-        Elasticsearch(url) as through,
-    ):
-        start = time.monotonic()
-        assert ship(through, stream, [str(i) for i in range(1000)]) == (1000, [])
-        took = time.monotonic() - start
-    found = read(client, stream)
-    assert len(found) == 1000 and {d["logmeta"]["reason"] for d in found.values()} <= reasons
-    assert took < 8
-
-
-def test_a_scorer_that_is_down_is_seen_in_documents_and_statistics(client, node, stream):
-    with running_proxy(node.url, f"http://127.0.0.1:{free_port()}") as url:
-        with Elasticsearch(url) as through:
-            for _ in range(5):
-                ship(through, stream, ["x"])
-        stats = json.loads(raw(url, "GET", "/_logmeta/proxy")[2])
-    assert stats["documents"] == {"skipped": 5}
-    assert stats["skipped_by_reason"] == {"unavailable": 3, "circuit_open": 2} and stats["breaker"] == "open"
-
-
-def test_a_scorer_that_rests_gets_the_same_lines_again_in_order(client, node, stream):
-    rounds = []
-
-    def answer(request):
-        rounds.append([document["message"] for document in request["documents"]])
-        return (503, {}) if len(rounds) < 2 else (200, {"results": [verdict(d) for d in request["documents"]]})
-
-    tired = stand_in(answer, retry_after="0.2")
-    with tired as scorer, running_proxy(node.url, scorer) as url, Elasticsearch(url) as through:
-        ship(through, stream, ["a", "b"])
-    assert rounds == [["a", "b"], ["a", "b"]]
-    assert statuses(read(client, stream)) == {("scored", None): 2}
-
-
-def test_lines_of_a_stream_keep_their_order_over_bulks_that_come_at_once(client, node, stream):
-    """Sent one after another without waiting for answers; the scorer is slow, so that they pile up."""
-    seen, sizes = [], []
-
-    def answer(request):
-        seen.extend(int(document["message"]) for document in request["documents"])
-        sizes.append(len(request["documents"]))
-        time.sleep(0.1)
-        return 200, {"results": [verdict(d) for d in request["documents"]]}
-
-    with stand_in(answer) as scorer, running_proxy(node.url, scorer, max_wait_s=30) as url:
-        connections = []
-        for start in range(0, 4000, 200):
-            connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-            body = "".join(
-                f'{{"create":{{}}}}\n{json.dumps(document)}\n'
-                for document in documents(map(str, range(start, start + 200)))
-            )
-            connection.request("POST", f"/{stream}/_bulk?pipeline=_none", body, NDJSON)
-            connections.append(connection)
-            time.sleep(0.02)
-        assert all(b'"errors":false' in connection.getresponse().read() for connection in connections)
-    assert seen == list(range(4000))
-    assert max(sizes) > 200  # what came while the scorer was busy went into one request
-
-
-def test_too_much_is_refused_in_elasticsearchs_words(client, node, stream):
-    release = threading.Event()
-
-    def answer(request):
-        release.wait(10)
-        return 200, {"results": [verdict(d) for d in request["documents"]]}
-
-    body = b'{"create":{}}\n{"@timestamp":"2026-01-01","message":"m"}\n'
-    path = f"/{stream}/_bulk?pipeline=_none"
-    bounds = {"max_wait_s": 20.0, "max_body_bytes": 2000, "max_waiting_lines": 3}
-    with stand_in(answer) as scorer, running_proxy(node.url, scorer, **bounds) as url:
-        waiting = threading.Thread(target=raw, args=(url, "POST", path, 3 * body, NDJSON))
-        waiting.start()
-        deadline = time.monotonic() + 10
-        while json.loads(raw(url, "GET", "/_logmeta/proxy")[2])["waiting_lines"] < 3:
-            assert time.monotonic() < deadline
-        too_many = raw(url, "POST", path, body, NDJSON)
-        release.set()
-        waiting.join()
-        too_long = raw(url, "POST", path, 100 * body, NDJSON)
-        bomb = raw(url, "POST", path, gzip.compress(1000 * body), {**NDJSON, "Content-Encoding": "gzip"})
-    assert [status for status, *_ in (too_many, too_long, bomb)] == [429, 413, 413]
-    assert json.loads(too_many[2])["error"]["type"] == "es_rejected_execution_exception"
-
-
 def test_plugin_proxy_and_annotate_write_the_same_fields(client, node, proxy, quick, stream):
     dataset = stream.split("-")[1]
     sent = [*lines("test", 300), "PANIC: something else", ""]
@@ -431,77 +266,3 @@ def comparable(client, stream):
         document["logmeta"].pop("scored_at")
         document["logmeta"].pop("origin", None)
     return hits
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A self-signed certificate of 127.0.0.1 and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not on the PATH")
-    folder = tmp_path_factory.mktemp("tls")
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *files, *subject], check=True, capture_output=True
-    )
-    return folder / "cert.pem", folder / "key.pem"
-
-
-class Command:
-    """`logmeta elastic proxy` as a process."""
-
-    def __init__(self, *flags):
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "logmeta.cli", "elastic", "proxy", "--listen", "127.0.0.1:0", *flags],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.first = self.process.stderr.readline()
-        self.url = self.first.split()[3]
-
-    def end(self):
-        self.process.send_signal(signal.SIGINT)
-        _, said = self.process.communicate(timeout=30)
-        return said
-
-
-def test_tls_on_both_sides_and_a_clean_end(client, node, quick, stream, certificate):
-    """One proxy listens with TLS; a second one reaches Elasticsearch through it."""
-    cert, key = map(str, certificate)
-    outer = Command("--url", node.url, "--scorer-url", quick, "--tls-cert", cert, "--tls-key", key)
-    inner = Command("--url", outer.url, "--scorer-url", quick, "--ca", cert)
-    try:
-        with Elasticsearch(inner.url) as through:
-            ship(through, stream, ["a", "PANIC"])
-    finally:
-        said = inner.end() + outer.end()
-    assert outer.url.startswith("https://")
-    assert statuses(read(client, stream)) == {("scored", None): 2}
-    assert "Traceback" not in said
-
-
-def test_without_the_ca_the_answer_says_so(node, quick, certificate):
-    cert, key = map(str, certificate)
-    outer = Command("--url", node.url, "--scorer-url", quick, "--tls-cert", cert, "--tls-key", key)
-    try:
-        with running_proxy(outer.url, quick) as url:
-            status, _, body = raw(url, "GET", "/_cluster/health")
-    finally:
-        outer.end()
-    assert status == 502 and b"certificate" in body.lower()
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        (("--url", "http://me:secret@localhost:9200"), "--url"),
-        (("--url", "http://localhost:9200", "--listen", "9201"), "--listen"),
-        (("--url", "http://localhost:9200", "--tls-cert", "cert.pem"), "--tls-key"),
-        (("--url", "http://localhost:9200", "--tls-cert", __file__, "--tls-key", __file__), "certificate"),
-    ],
-    ids=["credentials", "no host", "half of a certificate", "no certificate"],
-)
-def test_what_cannot_be_used_is_a_usage_error(flags, expected):
-    error = CliRunner().invoke(app, ["elastic", "proxy", *flags]).exception
-    assert isinstance(error, UsageError)
-    assert expected in str(error) and "secret" not in str(error)

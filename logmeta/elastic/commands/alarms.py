@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from logmeta.elastic.commands.options import ApiKeyFile, Ca, CheckpointFile, Once, Url, end_on_sigterm, to_address
+from logmeta.elastic.commands.options import (
+    ApiKeyFile,
+    Ca,
+    CheckpointFile,
+    Once,
+    Url,
+    end_on_sigterm,
+    need_serve_extra,
+    to_address,
+)
 
 
 def alarms(
@@ -18,6 +27,7 @@ def alarms(
     once: Once = False,
 ) -> None:
     """Copy alarms that the plugin or the proxy wrote into the alarm stream, each as a document of its own."""
+    need_serve_extra()
     from logmeta.elastic.commands.streams import copy_alarms
 
     end_on_sigterm()

@@ -25,6 +25,7 @@ from logmeta.elastic.commands.options import (
     TokenFile,
     UrlOrNone,
     end_on_sigterm,
+    need_serve_extra,
     say,
     to_address,
     to_processor,
@@ -86,6 +87,7 @@ def annotate(
         raise UsageError("--from needs Elasticsearch: give it with --url")
     if missing and (in_place or checkpoint):
         raise UsageError("--missing is one pass in place; leave out --in-place and --checkpoint")
+    need_serve_extra()
     from logmeta.elastic.annotator import COPIES, IN_PLACE, MISSING
     from logmeta.elastic.commands.streams import annotate_stream
 

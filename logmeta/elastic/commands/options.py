@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from logmeta.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,7 +61,6 @@ def to_processor(
     """Raises UsageError when both `--source` and `--source-field` are given."""
     from logmeta.elastic.documents import ProcessorOptions
     from logmeta.elastic.setup import DEFAULT_FIELDS, DEFAULT_SOURCE_FIELD
-    from logmeta.errors import UsageError
 
     if source is not None and source_field is not None:
         raise UsageError("--source came together with --source-field; keep one of them")
@@ -69,6 +71,13 @@ def to_processor(
         stream_by=tuple(stream_by) if stream_by else ProcessorOptions().stream_by,
         timestamp_field=timestamp_field,
     )
+
+
+def need_serve_extra() -> None:
+    """Raises UsageError where the libraries are missing that speak HTTP to a scorer."""
+    missing = [name for name in ("httpx", "starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"this needs {', '.join(missing)}; install them with pip install 'logmeta[serve]'")
 
 
 def say(lines: Iterable[str]) -> None:

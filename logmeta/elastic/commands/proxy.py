@@ -19,6 +19,7 @@ from logmeta.elastic.commands.options import (
     TimestampField,
     TokenFile,
     Url,
+    need_serve_extra,
     say,
     to_processor,
     to_scorer,
@@ -45,6 +46,7 @@ def proxy(
     timestamp_field: TimestampField = "@timestamp",
 ) -> None:
     """Stand between shippers and Elasticsearch: annotate what _bulk indexes, pass everything else."""
+    need_serve_extra()
     from logmeta.elastic.client import Address
     from logmeta.elastic.proxy.app import ProxySettings
     from logmeta.elastic.proxy.run import Listen, run
