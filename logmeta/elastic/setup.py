@@ -67,6 +67,7 @@ class Options:
     fields: Sequence[str] = DEFAULT_FIELDS
     scorer_urls: Sequence[str] = ()
     plugin: bool = True
+    detail: str = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def plan_setup(client: Elasticsearch, address: Address, options: Options | None 
         if not options.plugin:
             return [_mappings(client), _hook_mappings(client), _own_streams(client)]
         _need_plugin(client, address)
-        step = processor(options.source_field, options.fields)
+        step = processor(options.source_field, options.fields, options.detail)
         own: Body = {"description": WORDS, "processors": [step], "_meta": META}
         return [
             *([_scorers(client, options)] if options.scorer_urls else []),

@@ -101,12 +101,13 @@ def plain_logs_template() -> dict[str, JsonValue]:
     }
 
 
-def processor(source_field: str, fields: Sequence[str]) -> dict[str, JsonValue]:
+def processor(source_field: str, fields: Sequence[str], detail: str = "all") -> dict[str, JsonValue]:
     """The `logmeta` ingest processor; its tag lets a later set-up find it again."""
     options: dict[str, JsonValue] = {
         "tag": TAG,
         "field": list(fields),
         "source_field": source_field,
+        "detail": detail,
         "on_unavailable": "skip",
         "ignore_missing": True,
     }

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from logmeta.elastic.listening import bound_tcp
 from logmeta.errors import UsageError
 from logmeta.serve.settings import ServeSettings
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 SOCKET_MODE: Final = 0o660
+WAY_OUT: Final = "choose another address with --host and --port"
 
 
 @contextlib.contextmanager
@@ -25,26 +27,12 @@ def bound(settings: ServeSettings) -> Iterator[socket.socket]:
         UsageError: the address cannot be bound, or another process listens there.
     """
     path = settings.unix_socket
-    with _bound_unix(path) if path else _bound_tcp(settings) as listener:
+    with _bound_unix(path) if path else bound_tcp(settings.host, settings.port, way_out=WAY_OUT) as listener:
         try:
             yield listener
         finally:
             if path:
                 path.unlink(missing_ok=True)
-
-
-def _bound_tcp(settings: ServeSettings) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise UsageError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
-            f"choose another address with --host and --port"
-        ) from error
-    return listener
 
 
 def _bound_unix(path: Path) -> socket.socket:

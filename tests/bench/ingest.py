@@ -31,7 +31,7 @@ from logmeta.elastic.client import Address, connect
 from logmeta.elastic.ecs import iso
 from logmeta.elastic.node import LocalNode
 from logmeta.elastic.plugin import build_plugin, build_testsupport
-from logmeta.elastic.setup import setup
+from logmeta.elastic.setup import Options, setup
 
 START = 1_767_225_600.0
 LEARN = 200
@@ -166,6 +166,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 100])
     parser.add_argument("--lanes", type=int, help="logmeta.lanes; the plugin's default when left out")
+    parser.add_argument("--detail", default="all", help="the processor's option")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     messages = lines("test", options.documents)
@@ -176,7 +177,7 @@ def main() -> None:
             with LocalNode(plugins=zips, settings=node_settings(scorer, options.lanes), heap_mb=1024) as node:
                 address = Address.parse(node.url)
                 client = connect(address)
-                setup(client, address)
+                setup(client, address, Options(detail=options.detail))
                 onboard(client)
                 done = [measure(node, scorer, messages, size, options.rounds) for size in options.sizes]
                 plugin = client.perform_request("GET", "/_logmeta/stats", headers={"accept": "application/json"}).body

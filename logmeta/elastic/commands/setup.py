@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,6 +27,9 @@ def setup(
     field: Annotated[list[str] | None, typer.Option(help="Field with the log line; may be repeated.")] = None,
     scorer_url: Annotated[list[str] | None, typer.Option(help="Scorer the nodes ask; repeat it for more.")] = None,
     plugin: Annotated[bool, typer.Option(help="The nodes have the plugin; without it, templates only.")] = True,
+    detail: Annotated[
+        Literal["all", "alarms"], typer.Option(help="alarms: ordinary lines carry little more than their score.")
+    ] = "all",
     plan: Plan = False,
     yes: Yes = False,
 ) -> None:
@@ -37,7 +40,7 @@ def setup(
     address = to_address(url, api_key_file, ca)
     client = connect(address)
     check_version(client, address)
-    options = Options(source_field, tuple(field or DEFAULT_FIELDS), tuple(scorer_url or ()), plugin)
+    options = Options(source_field, tuple(field or DEFAULT_FIELDS), tuple(scorer_url or ()), plugin, detail)
     _carry_out(plan_setup(client, address, options), address, only_show=plan, yes=yes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import uvicorn
 
 from logmeta.elastic.documents import ProcessorOptions
+from logmeta.elastic.listening import bound_tcp
 from logmeta.elastic.proxy.app import ProxySettings, create_app
 from logmeta.elastic.scorer import Scorer
 from logmeta.errors import LogmetaError, UsageError
@@ -57,7 +57,7 @@ def run(
 
     app = create_app(settings, options, scorer, say=say, on_failure=stop)
     server = uvicorn.Server(_config(app, listen))
-    bound = _bind(listen)
+    bound = bound_tcp(listen.host, listen.port, way_out="choose another --listen")
     port = bound.getsockname()[1]
     scheme = "https" if listen.cert else "http"
     say(f"logmeta proxy on {scheme}://{listen.host}:{port} -> {settings.elasticsearch.url}")
@@ -87,17 +87,3 @@ def _config(app: object, listen: Listen) -> uvicorn.Config:
             f"cannot use {listen.cert} with {listen.key}: {error}; give a PEM certificate and key"
         ) from error
     return config
-
-
-def _bind(listen: Listen) -> socket.socket:
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((listen.host, listen.port))
-    except OSError as error:
-        bound.close()
-        raise UsageError(
-            f"cannot listen on {listen.host}:{listen.port}: {error.strerror or error}; choose another --listen"
-        ) from error
-    return bound

@@ -6,11 +6,14 @@ import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.elasticsearch.ingest.IngestDocument;
 
 /** Writes an answer into a document: ours below the target field, and the ECS fields beside it. */
 final class Annotator {
     private static final String ALARM_TAG = "logmeta-alarm";
+    private static final Set<String> BRIEF =
+        Set.of("status", "score", "p_value", "provisional", "source", "stream", "template", "model", "scored_at");
 
     private final Options options;
 
@@ -26,9 +29,30 @@ final class Annotator {
         if (!fields.containsKey("scored_at") && !"skipped".equals(fields.get("status"))) {
             fields.put("scored_at", Instant.now().truncatedTo(ChronoUnit.MILLIS).toString());
         }
+        boolean brief = options.brief() && isOrdinary(fields);
+        if (brief) {
+            shorten(fields);
+        }
         write(document, fields);
-        if (options.ecs()) {
+        if (options.ecs() && !brief) {
             writeEcs(document, fields);
+        }
+    }
+
+    private static boolean isOrdinary(Map<String, Object> fields) {
+        return !isAlarm(fields) && !fields.containsKey("alarm_id") && "none".equals(fields.get("severity"));
+    }
+
+    /** Ten fields less in most documents: half of what they cost to index, and of their disk. */
+    private static void shorten(Map<String, Object> fields) {
+        fields.keySet().retainAll(BRIEF);
+        keepOnly(fields, "template", "id");
+        keepOnly(fields, "model", "version");
+    }
+
+    private static void keepOnly(Map<String, Object> fields, String parent, String leaf) {
+        if (fields.get(parent) instanceof Map<?, ?> group) {
+            group.keySet().retainAll(Set.of(leaf));
         }
     }
 

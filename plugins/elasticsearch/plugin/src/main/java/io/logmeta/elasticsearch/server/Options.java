@@ -18,6 +18,7 @@ import org.elasticsearch.core.TimeValue;
  *
  * @param fields where the line may stand, tried in order
  * @param source the source's name, or null to read it from {@code sourceField}
+ * @param brief whether ordinary lines carry little more than their score
  */
 record Options(
     List<String> fields,
@@ -30,6 +31,7 @@ record Options(
     boolean failWhenUnavailable,
     Duration maxWait,
     Explain explain,
+    boolean brief,
     boolean ecs,
     boolean ignoreMissing
 ) {
@@ -57,6 +59,7 @@ record Options(
             choice(tag, config, "on_unavailable", List.of("skip", "fail")).equals("fail"),
             wait(tag, config),
             Explain.valueOf(choice(tag, config, "explain", List.of("alarms", "all", "none")).toUpperCase(Locale.ROOT)),
+            choice(tag, config, "detail", List.of("all", "alarms")).equals("alarms"),
             readBooleanProperty(LogmetaProcessor.TYPE, tag, config, "ecs", true),
             readBooleanProperty(LogmetaProcessor.TYPE, tag, config, "ignore_missing", true)
         );

@@ -30,7 +30,7 @@ class OptionsTest {
     void the_defaults_are_those_of_the_documentation() {
         Options options = Options.read("t", new HashMap<>());
         assertEquals(new Options(List.of("message"), "logmeta", null, "data_stream.dataset", List.of("host.name", "service.name"), "@timestamp",
-            null, false, Duration.ofSeconds(3), Explain.ALARMS, true, true), options);
+            null, false, Duration.ofSeconds(3), Explain.ALARMS, false, true, true), options);
     }
 
     @Test
