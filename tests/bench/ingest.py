@@ -55,13 +55,14 @@ def bodies(messages: list[str], size: int) -> list[bytes]:
     return out
 
 
-def elasticsearch_cpu_s(client: Elasticsearch) -> float:
-    [node] = client.nodes.stats(metric="process")["nodes"].values()
-    return node["process"]["cpu"]["total_in_millis"] / 1000
+def elasticsearch_pid(client: Elasticsearch) -> int:
+    [node] = client.nodes.info(metric="process")["nodes"].values()
+    return node["process"]["id"]
 
 
-def scorer_cpu_s(scorer: RunningScorer) -> float:
-    fields = Path(f"/proc/{scorer.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time of a process; `_nodes/stats` gives those of a second ago."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
@@ -86,14 +87,15 @@ def one_round(node: LocalNode, scorer: RunningScorer, stream: str, parts: list[b
         threading.Thread(target=lambda i=i: took.extend(send(clients[i], stream, parts[i::CLIENTS], pipeline)))
         for i in range(CLIENTS)
     ]
-    cpu, scored, start = elasticsearch_cpu_s(clients[0]), scorer_cpu_s(scorer), time.perf_counter()
+    pids = elasticsearch_pid(clients[0]), scorer.process.pid
+    before, start = [cpu_s(pid) for pid in pids], time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     wall = time.perf_counter() - start
     clients[0].indices.refresh(index=stream)
-    used = elasticsearch_cpu_s(clients[0]) - cpu, scorer_cpu_s(scorer) - scored
+    used = [cpu_s(pid) - earlier for pid, earlier in zip(pids, before, strict=True)]
     count = clients[0].count(index=stream)["count"]
     return {
         "documents": count,
