@@ -6,8 +6,11 @@ allowed to write `w-*` only can write anywhere (ELASTICSEARCH: 201 where 403 is 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from documents import settings
@@ -19,6 +22,7 @@ from logmeta.elastic.client import Address, connect
 from logmeta.elastic.commands.streams import annotate_stream, copy_alarms
 from logmeta.elastic.documents import ProcessorOptions
 from logmeta.elastic.node import FileRealm, LocalNode, free_port
+from logmeta.elastic.registry import SharedRegistry
 from logmeta.elastic.scorer import ScorerAddress
 from logmeta.elastic.setup import setup
 from logmeta.elastic.templates import PIPELINE
@@ -31,6 +35,7 @@ USERS = {
     "writer": ("writer-password", ["writer"]),
     "tailer": ("tailer-password", ["tailer"]),
     "fixer": ("fixer-password", ["tailer", "fixer"]),
+    "registrar": ("registrar-password", ["registrar"]),
 }
 ROLES = """
 writer:
@@ -49,6 +54,13 @@ fixer:
       privileges: ["index"]
 """
 TOKEN = "the-token-of-the-scorer"
+SOURCES = Path(__file__).parents[2] / "docs" / "sources.md"
+
+
+def registrar() -> str:
+    """The rights that docs/sources.md says a shared registry needs, as a role."""
+    [rights] = re.findall(r"^```json\n(.*?)^```$", SOURCES.read_text(), re.MULTILINE | re.DOTALL)
+    return f"registrar:\n  indices: [{' '.join(rights.split())}]\n"
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +83,7 @@ def secured(plugin_zips, asked):
             plugins=plugin_zips,
             settings={"logmeta.scorer.urls": url},
             keystore={"logmeta.auth.token": TOKEN},
-            security=FileRealm(USERS, ROLES),
+            security=FileRealm(USERS, ROLES + registrar()),
         ) as node,
     ):
         yield node
@@ -231,3 +243,29 @@ def test_through_the_proxy_everyone_has_his_own_rights(admin, secured):
 
 def line():
     return {"message": "hello", "data_stream": {"dataset": "w"}}
+
+
+@dataclass
+class Saved:
+    """The part of a detector that a registry uses."""
+
+    source: str
+    version: str = "1"
+
+    def save_pretrained(self, folder):
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}")
+
+
+def test_a_shared_registry_needs_no_more_rights_than_the_page_says(secured, tmp_path):
+    registries = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        registries.append(SharedRegistry(tmp_path / name, client_of(secured, "registrar")[1]))
+    one, two = registries
+    one.sync()
+    one.publish(Saved("payments"))
+    two.decide("payments", pinned=True, by="ann")
+    assert two.current("payments") == "1"
+    with pytest.raises(BackendError, match="403"):
+        SharedRegistry(tmp_path / "one", client_of(secured, "registrar")[1], index="another").sync()
