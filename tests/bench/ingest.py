@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
@@ -36,7 +37,6 @@ from logmeta.elastic.setup import Options, setup
 START = 1_767_225_600.0
 LEARN = 200
 HOSTS = 8
-CLIENTS = 2
 WARM_UP = 3  # pairs of rounds: the server compiles its hot code while it runs
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -66,7 +66,15 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def send(client: Elasticsearch, stream: str, parts: list[bytes], pipeline: str | None) -> list[float]:
+@dataclass(frozen=True)
+class Load:
+    """How many clients send at once, and how long each rests after a bulk, in seconds."""
+
+    clients: int
+    pause: float
+
+
+def send(client: Elasticsearch, stream: str, parts: list[bytes], pipeline: str | None, pause: float) -> list[float]:
     """Send the bulks one by one; the seconds of each."""
     took = []
     for body in parts:
@@ -76,16 +84,21 @@ def send(client: Elasticsearch, stream: str, parts: list[bytes], pipeline: str |
         )
         took.append(time.perf_counter() - start)
         assert not answer["errors"]
+        time.sleep(pause)
     return took
 
 
-def one_round(node: LocalNode, scorer: RunningScorer, stream: str, parts: list[bytes], pipeline: str | None) -> dict:
+def one_round(
+    node: LocalNode, scorer: RunningScorer, stream: str, parts: list[bytes], pipeline: str | None, load: Load
+) -> dict:
     """All bulks by the clients together; CPU and wall time per document."""
-    clients = [connect(Address.parse(node.url)) for _ in range(CLIENTS)]
+    clients = [connect(Address.parse(node.url)) for _ in range(load.clients)]
     took: list[float] = []
     threads = [
-        threading.Thread(target=lambda i=i: took.extend(send(clients[i], stream, parts[i::CLIENTS], pipeline)))
-        for i in range(CLIENTS)
+        threading.Thread(
+            target=lambda i=i: took.extend(send(clients[i], stream, parts[i :: load.clients], pipeline, load.pause))
+        )
+        for i in range(load.clients)
     ]
     pids = elasticsearch_pid(clients[0]), scorer.process.pid
     before, start = [cpu_s(pid) for pid in pids], time.perf_counter()
@@ -125,7 +138,7 @@ def onboard(client: Elasticsearch) -> None:
     raise SystemExit("the source was not onboarded within 120 s")
 
 
-def measure(node: LocalNode, scorer: RunningScorer, messages: list[str], size: int, rounds: int) -> dict:
+def measure(node: LocalNode, scorer: RunningScorer, messages: list[str], size: int, rounds: int, load: Load) -> dict:
     """With and without in turn, the first pairs thrown away as warm-up; medians, and ratios within each pair."""
     client, parts = connect(Address.parse(node.url)), bodies(messages, size)
     found: dict[str, list[dict]] = {"with": [], "without": []}
@@ -134,7 +147,7 @@ def measure(node: LocalNode, scorer: RunningScorer, messages: list[str], size: i
         pair = {}
         for name, pipeline in (("without", "_none"), ("with", None)):
             stream = f"logs-bench-{size}.{name}.{number}"
-            pair[name] = one_round(node, scorer, stream, parts, pipeline)
+            pair[name] = one_round(node, scorer, stream, parts, pipeline, load)
             if name == "with":
                 told += statuses(client, stream)
         if number >= WARM_UP:
@@ -169,9 +182,11 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 100])
     parser.add_argument("--lanes", type=int, help="logmeta.lanes; the plugin's default when left out")
     parser.add_argument("--detail", default="all", help="the processor's option")
+    parser.add_argument("--clients", type=int, default=2)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds a client rests after a bulk")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    messages = lines("test", options.documents)
+    messages, load = lines("test", options.documents), Load(options.clients, options.pause)
     with tempfile.TemporaryDirectory() as folder:
         scorer = start_scorer(Path(folder), "--learn-lines", str(LEARN))
         try:
@@ -181,7 +196,7 @@ def main() -> None:
                 client = connect(address)
                 setup(client, address, Options(detail=options.detail))
                 onboard(client)
-                done = [measure(node, scorer, messages, size, options.rounds) for size in options.sizes]
+                done = [measure(node, scorer, messages, size, options.rounds, load) for size in options.sizes]
                 plugin = client.perform_request("GET", "/_logmeta/stats", headers={"accept": "application/json"}).body
         finally:
             scorer.stop()
