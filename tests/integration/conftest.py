@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import pytest
 from documents import streams
 from elasticsearch import Elasticsearch
 from logs import lines
-from running import RunningScorer, start_scorer
+from running import RunningScorer, stand_in, start_scorer
+from tailing import verdict
 
 from logmeta.elastic.client import Address, connect
 from logmeta.elastic.jdk import find_jdk
@@ -98,3 +100,22 @@ def stream() -> str:
 def normal_lines() -> list[str]:
     """Ordinary lines of the real log, enough to onboard."""
     return lines("normal", LEARN_LINES)
+
+
+@pytest.fixture
+def asked() -> defaultdict[str, list[str]]:
+    """The lines each source's scorer was asked about, in order."""
+    return defaultdict(list)
+
+
+@pytest.fixture
+def quick(asked: defaultdict[str, list[str]]) -> Iterator[str]:
+    """A scorer that answers at once; a line with PANIC alarms. The real one is asked where scores matter."""
+
+    def answer(request):
+        for document in request["documents"]:
+            asked[document["source"]].append(document["message"])
+        return 200, {"results": [verdict(document) for document in request["documents"]]}
+
+    with stand_in(answer) as url:
+        yield url

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
+from collections import Counter
 
 import pytest
 from logs import lines
 from running import stand_in
-from tailing import START, annotate, origin_id_of, read, send, verdict
+from tailing import START, annotate, origin_id_of, read, send
 
 from logmeta.elastic.annotate import index, raw_documents
 from logmeta.elastic.annotator import IN_PLACE, MISSING
 from logmeta.elastic.bulk import NO_PIPELINE
-from logmeta.elastic.client import Address
 from logmeta.elastic.commands.streams import copy_alarms
 from logmeta.elastic.node import free_port
 
@@ -23,33 +22,9 @@ numbers = itertools.count()
 
 
 @pytest.fixture
-def address(node):
-    return Address.parse(node.url)
-
-
-@pytest.fixture
 def name(client):
     """A dataset (so a source too) that no other test uses."""
     return f"placed{next(numbers)}"
-
-
-@pytest.fixture
-def asked():
-    """The lines each source's scorer was asked about, in order."""
-    return defaultdict(list)
-
-
-@pytest.fixture
-def quick(asked):
-    """A scorer that answers at once; a line with PANIC alarms. The real one is asked where scores matter."""
-
-    def answer(request):
-        for document in request["documents"]:
-            asked[document["source"]].append(document["message"])
-        return 200, {"results": [verdict(document) for document in request["documents"]]}
-
-    with stand_in(answer) as url:
-        yield url
 
 
 def test_in_place_only_alarms_are_updated(client, address, quick, asked, name, tmp_path):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 
 import pytest
 from logs import lines
@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 
 from logmeta.cli import app
 from logmeta.elastic.bulk import NO_PIPELINE
-from logmeta.elastic.client import Address
 from logmeta.elastic.patience import Patience
 from logmeta.elastic.positions import Checkpoint, Hole, Position
 from logmeta.elastic.tail import Tail
@@ -30,33 +29,9 @@ numbers = itertools.count()
 
 
 @pytest.fixture
-def address(node):
-    return Address.parse(node.url)
-
-
-@pytest.fixture
 def name(client):
     """A dataset (so a source too) that no other test uses."""
     return f"tailed{next(numbers)}"
-
-
-@pytest.fixture
-def asked():
-    """The lines each source's scorer was asked about, in order."""
-    return defaultdict(list)
-
-
-@pytest.fixture
-def quick(asked):
-    """A scorer that answers at once; a line with PANIC alarms. The real one is asked where scores matter."""
-
-    def answer(request):
-        for document in request["documents"]:
-            asked[document["source"]].append(document["message"])
-        return 200, {"results": [verdict(document) for document in request["documents"]]}
-
-    with stand_in(answer) as url:
-        yield url
 
 
 def test_a_stream_is_scored_in_order_of_arrival_and_copied_with_links_back(client, address, scorer, name, normal_lines):
