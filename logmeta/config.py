@@ -16,6 +16,7 @@ from typing import Any, Final
 from logmeta.errors import UsageError
 
 FILE: Final = "logmeta.toml"
+SCORER_URL: Final = "http://127.0.0.1:9750"  # where `logmeta serve` listens unless it is told otherwise
 PREFIX: Final = "LOGMETA_"
 MODEL: Final = {"base"}
 BASE_MODEL: Final = "LOGMETA_MODEL__BASE"  # folder of another base model

@@ -172,17 +172,14 @@ class EvidenceReader:
         ]
         if self._reference is None or not stretches:
             return
-        read = self._evidence_in_steps if in_steps else self._evidence_at_once
-        found = read(states, stretches, self._reference)
+        if in_steps:
+            found = self._evidence_in_steps(states, stretches, self._reference)
+        else:
+            found = sequence_evidence(self._encoders.sequence, stretches, self._reference)
         end = 0
         for stretch, members in zip(stretches, by_stream, strict=True):
             end += len(stretch.numbers)
             rows[members, len(EVIDENCE) :] = found[end - len(members) : end]
-
-    def _evidence_at_once(
-        self, states: Sequence[StreamState], stretches: Sequence[Stretch], reference: Reference
-    ) -> FloatArray:
-        return sequence_evidence(self._encoders.sequence, stretches, reference)
 
     def _evidence_in_steps(
         self, states: Sequence[StreamState], stretches: Sequence[Stretch], reference: Reference

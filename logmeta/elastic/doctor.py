@@ -52,18 +52,6 @@ def doctor(
     return checks if scorer_url is None else [*checks, *_scorer(scorer_url, token)]
 
 
-def scorer_problem(url: str, token: str | None) -> str | None:
-    """Why the scorer cannot be used from here; None when it can."""
-    try:
-        _get(url, "/readyz", token)
-        _get(url, "/v1/detectors", token)
-    except urllib.error.HTTPError as error:
-        return f"{error.url} answers {error.code}"
-    except (OSError, ValueError) as error:
-        return f"no scorer answers at {url}: {getattr(error, 'reason', error)}"
-    return None
-
-
 def _version(client: Elasticsearch) -> Check:
     found = version(client)
     shown = f"Elasticsearch {'.'.join(map(str, found))}"
@@ -226,13 +214,17 @@ def _lag(documents: list[dict[str, list[str]]]) -> Iterator[Check]:
 
 
 def _scorer(url: str, token: str | None) -> Iterator[Check]:
-    problem = scorer_problem(url, token)
-    if problem:
-        way_out = "start it with logmeta serve, or correct --scorer-url and the token"
-        yield Check("scorer, from here", "bad", problem, way_out)
+    name, way_out = "scorer, from here", "start it with logmeta serve, or correct --scorer-url and the token"
+    try:
+        date = _get(url, "/readyz", token).headers["Date"]
+        _get(url, "/v1/detectors", token)
+    except urllib.error.HTTPError as error:
+        yield Check(name, "bad", f"{error.url} answers {error.code}", way_out)
         return
-    yield Check("scorer, from here", "ok", f"{url} is ready")
-    date = _get(url, "/readyz", token).headers["Date"]
+    except (OSError, ValueError) as error:
+        yield Check(name, "bad", f"no scorer answers at {url}: {getattr(error, 'reason', error)}", way_out)
+        return
+    yield Check(name, "ok", f"{url} is ready")
     if date:
         yield _apart("clock of the scorer", abs(parsedate_to_datetime(date).timestamp() - time.time()))
 

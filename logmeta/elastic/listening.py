@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+from typing import Final
 
 from logmeta.errors import UsageError
+
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 def bound_tcp(host: str, port: int, *, way_out: str) -> socket.socket:

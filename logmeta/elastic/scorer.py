@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import orjson
 
+from logmeta.config import SCORER_URL
 from logmeta.elastic.documents import Explain, Line, SkipReason, skipped
 from logmeta.elastic.verdicts import Verdict, checked
 from logmeta.errors import BackendError, UsageError
 from logmeta.records import JsonValue
 
-DEFAULT_URL = "http://127.0.0.1:9750"
 MAX_ANSWER_BYTES = 64 * 2**20
 MAX_REQUEST_BYTES = 16 * 2**20  # half of what a scorer takes
 MAX_LINE_BYTES = 2**20
@@ -40,7 +40,7 @@ class ScoringError(BackendError):
 class ScorerAddress:
     """Where the scorer is. The token never shows in its repr."""
 
-    url: str = DEFAULT_URL
+    url: str = SCORER_URL
     token: str | None = field(default=None, repr=False)
     ca: Path | None = None
 
@@ -51,9 +51,7 @@ class Scorer:
     def __init__(self, address: ScorerAddress, *, explain: Explain = "alarms") -> None:
         """Nothing is sent yet. Raises UsageError when URL or CA file cannot be used."""
         if httpx.URL(address.url).scheme not in ("http", "https"):
-            raise UsageError(
-                f"the scorer's URL must look like {DEFAULT_URL}, got {address.url!r}; correct --scorer-url"
-            )
+            raise UsageError(f"the scorer's URL must look like {SCORER_URL}, got {address.url!r}; correct --scorer-url")
         headers = {"Authorization": f"Bearer {address.token}"} if address.token else {}
         self._client = httpx.Client(headers=headers, verify=_trust(address.ca), trust_env=False)
         self._url = address.url.rstrip("/") + "/v1/score"

@@ -89,9 +89,11 @@ class Learners:
         with self._lock:
             return {source: len(learning.lines) for source, learning in self._learning.items()}
 
-    def is_learning(self, source: str) -> bool:
+    def lines_of(self, source: str) -> int | None:
+        """How many a source has by now, None when it does not learn."""
         with self._lock:
-            return source in self._learning
+            learning = self._learning.get(source)
+        return None if learning is None else len(learning.lines)
 
     def submit(self, task: Callable[[], Result]) -> Future[Result]:
         """Run an onboarding in its turn. Raises QueueFullError when too many already wait."""

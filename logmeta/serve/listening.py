@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from logmeta.elastic.listening import bound_tcp
+from logmeta.elastic.listening import LOOPBACK, bound_tcp
 from logmeta.errors import UsageError
 from logmeta.serve.settings import ServeSettings
 
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 SOCKET_MODE: Final = 0o660
 WAY_OUT: Final = "choose another address with --host and --port"
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import typer
 
+from logmeta.config import SCORER_URL
 from logmeta.elastic.secrets import SCORER_TOKEN_ENV, read_secret
 from logmeta.errors import BackendError, UsageError
 
@@ -26,12 +27,11 @@ Source = Annotated[str, typer.Argument(help="Name of the source.")]
 ScorerUrl = Annotated[str, typer.Option(help="The scorer.")]
 TokenFile = Annotated[Path | None, typer.Option(help=f"File with its bearer token (or set {SCORER_TOKEN_ENV}).")]
 By = Annotated[str | None, typer.Option(help="Who decides; default: your user name.")]
-HERE = "http://127.0.0.1:9750"
 
 
 @sources.command("list", epilog="Example: logmeta sources list --json | jq '.[] | select(.standing.waiting)'")
 def list_sources(
-    scorer_url: ScorerUrl = HERE,
+    scorer_url: ScorerUrl = SCORER_URL,
     token_file: TokenFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")] = False,
 ) -> None:
@@ -49,7 +49,7 @@ def list_sources(
 def pin(
     source: Source,
     version: Annotated[str | None, typer.Option(help="Version to pin; default: the current one.")] = None,
-    scorer_url: ScorerUrl = HERE,
+    scorer_url: ScorerUrl = SCORER_URL,
     token_file: TokenFile = None,
     by: By = None,
 ) -> None:
@@ -61,7 +61,7 @@ def pin(
 def use(
     source: Source,
     version: Annotated[str, typer.Argument(help="Version to go (back) to.")],
-    scorer_url: ScorerUrl = HERE,
+    scorer_url: ScorerUrl = SCORER_URL,
     token_file: TokenFile = None,
     by: By = None,
 ) -> None:
@@ -72,7 +72,9 @@ def use(
 def _switch(name: str, words: str, **decision: bool) -> None:
     """A command that sets one flag of a source."""
 
-    def command(source: Source, scorer_url: ScorerUrl = HERE, token_file: TokenFile = None, by: By = None) -> None:
+    def command(
+        source: Source, scorer_url: ScorerUrl = SCORER_URL, token_file: TokenFile = None, by: By = None
+    ) -> None:
         _decide(scorer_url, token_file, source, by, **decision)
 
     sources.command(name, help=words, epilog=f"Example: logmeta sources {name} payments")(command)

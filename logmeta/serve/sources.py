@@ -160,7 +160,7 @@ class Sources:
             "current": current,
             "versions": list(self.registry.versions(source)),
             "standing": self.registry.standing(source).to_dict(),
-            "learning_lines": self.learners.collected().get(source),
+            "learning_lines": self.learners.lines_of(source),
             "open": opened is not None,
             "alarms_per_day": opened.alarms_per_day if opened else None,
             "summary": opened.detector.summary() if opened else None,
@@ -183,7 +183,7 @@ class Sources:
             return [skipped_item("awaiting_approval") for _ in documents]
         if self._settings.onboarding == "off":
             return [skipped_item("unknown_source") for _ in documents]
-        if not self.learners.is_learning(source) and self.registry.count() >= self._settings.max_sources:
+        if self.learners.lines_of(source) is None and self.registry.count() >= self._settings.max_sources:
             return [skipped_item("too_many_sources") for _ in documents]
         return self.learners.learn(source, documents)
 

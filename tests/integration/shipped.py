@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from elasticsearch import Elasticsearch
 
@@ -44,13 +43,3 @@ def read(client: Elasticsearch, stream: str) -> list[dict]:
     found = client.search(index=stream, size=MOST, seq_no_primary_term=True)["hits"]["hits"]
     assert len(found) < MOST, "more documents than one page holds"
     return [hit["_source"] for hit in sorted(found, key=lambda hit: hit["_seq_no"])]
-
-
-@contextmanager
-def asking(client: Elasticsearch, url: str) -> Iterator[None]:
-    """The node asks another scorer for a while."""
-    client.cluster.put_settings(persistent={"logmeta.scorer.urls": [url]})
-    try:
-        yield
-    finally:
-        client.cluster.put_settings(persistent={"logmeta.scorer.urls": None})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 from collections import Counter
+from contextlib import contextmanager
 
 from elasticsearch.helpers import bulk, scan
+from running import stand_in
 
 from logmeta.elastic.bulk import NO_PIPELINE
 
@@ -23,6 +25,19 @@ def verdict(document):
         "explanation": {"kind": "severity", "text": "why", "contributions": {"severity": 0.5}},
     }  # fmt: skip
     return {**fields, "alarm_id": "a1", "typical": "x"} if is_odd else fields
+
+
+@contextmanager
+def quick_scorer(asked):
+    """A scorer that answers at once; a line with PANIC alarms. `asked` takes the lines of each stream, in order."""
+
+    def answer(request):
+        for document in request["documents"]:
+            asked[document["source"], document["stream"]].append(document["message"])
+        return 200, {"results": [verdict(document) for document in request["documents"]]}
+
+    with stand_in(answer) as url:
+        yield url
 
 
 def documents(messages, host="db-1"):

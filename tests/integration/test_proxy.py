@@ -15,8 +15,8 @@ import pytest
 from elasticsearch import BadRequestError, ConflictError, Elasticsearch, NotFoundError
 from elasticsearch.helpers import scan
 from logs import lines
-from running import running_proxy, stand_in
-from shipping import NDJSON, documents, raw, read, ship, statuses, verdict
+from running import running_proxy
+from shipping import NDJSON, documents, quick_scorer, raw, read, ship, statuses
 
 from logmeta.elastic.annotate import index, raw_documents
 from logmeta.elastic.annotator import COPIES
@@ -46,14 +46,7 @@ def asked():
 
 @pytest.fixture(scope="module")
 def quick(asked):
-    """A scorer that answers at once; a line with PANIC alarms."""
-
-    def answer(request):
-        for document in request["documents"]:
-            asked[document["source"], document["stream"]].append(document["message"])
-        return 200, {"results": [verdict(document) for document in request["documents"]]}
-
-    with stand_in(answer) as url:
+    with quick_scorer(asked) as url:
         yield url
 
 

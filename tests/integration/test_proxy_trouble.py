@@ -17,7 +17,7 @@ from collections import defaultdict
 import pytest
 from elasticsearch import Elasticsearch
 from running import running_proxy, stand_in
-from shipping import NDJSON, documents, raw, read, ship, statuses, verdict
+from shipping import NDJSON, documents, quick_scorer, raw, read, ship, statuses, verdict
 from typer.testing import CliRunner
 
 from logmeta.cli import app
@@ -44,14 +44,7 @@ def asked():
 
 @pytest.fixture(scope="module")
 def quick(asked):
-    """A scorer that answers at once; a line with PANIC alarms."""
-
-    def answer(request):
-        for document in request["documents"]:
-            asked[document["source"], document["stream"]].append(document["message"])
-        return 200, {"results": [verdict(document) for document in request["documents"]]}
-
-    with stand_in(answer) as url:
+    with quick_scorer(asked) as url:
         yield url
 
 

@@ -9,8 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from documents import settings
 from logs import lines
-from shipped import asking, onboard, read, send
+from shipped import onboard, read, send
 
 from logmeta.elastic.node import free_port
 from logmeta.elastic.templates import mappings_template, plain_logs_template
@@ -52,7 +53,7 @@ def documents(client, scorer, normal_lines):
     odd = [f"2026-11-22 18:00:{second:02}.000 {DISK}" for second in range(60)]
     send(client, WATCHED, [*normal_lines, *odd], start=now - 600)
     send(client, LEARNING, lines("test", 50), start=now - 300)
-    with asking(client, f"http://127.0.0.1:{free_port()}"):
+    with settings(client, scorer__urls=[f"http://127.0.0.1:{free_port()}"]):
         send(client, DOWN, lines("test", 30), start=now - 200)
     return {stream: read(client, stream) for stream in (WATCHED, LEARNING, DOWN)}
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from documents import settings
 from elasticsearch import AuthenticationException
 from running import running_proxy, stand_in
+from saved import Saved
 
 from logmeta.elastic.annotator import COPIES, IN_PLACE, MISSING
 from logmeta.elastic.client import Address, connect
@@ -243,18 +243,6 @@ def test_through_the_proxy_everyone_has_his_own_rights(admin, secured):
 
 def line():
     return {"message": "hello", "data_stream": {"dataset": "w"}}
-
-
-@dataclass
-class Saved:
-    """The part of a detector that a registry uses."""
-
-    source: str
-    version: str = "1"
-
-    def save_pretrained(self, folder):
-        folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text("{}")
 
 
 def test_a_shared_registry_needs_no_more_rights_than_the_page_says(secured, tmp_path):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
 from logs import lines
 from running import Relay, start_scorer
+from saved import Saved
 
 from logmeta.elastic.client import Address
 from logmeta.elastic.node import free_port
@@ -23,20 +22,6 @@ pytestmark = pytest.mark.elasticsearch
 
 LEARN = 60
 indices = (f"registry-{number}" for number in itertools.count())
-
-
-@dataclass
-class Saved:
-    """The part of a detector that the registry uses."""
-
-    source: str
-    content: str = ""
-    version: str = "1"
-
-    def save_pretrained(self, folder: Path) -> None:
-        folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text(f"{self.content} as version {self.version}")
-        (folder / "weights.bin").write_bytes(bytes(range(256)))
 
 
 @pytest.fixture

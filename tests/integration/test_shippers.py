@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from documents import settings
 from elasticsearch import NotFoundError
 from logs import lines
 from running import running_proxy
-from shipped import asking, read
+from shipped import read
 
 from logmeta.elastic.node import free_port
 from logmeta.elastic.templates import PIPELINE, mappings_template
@@ -132,7 +133,7 @@ def test_every_line_arrives_once_in_order_and_scored(client, shipper, file):
 
 def test_a_scorer_that_is_down_costs_no_line(client, shipper, file):
     name, run = shipper
-    with asking(client, f"http://127.0.0.1:{free_port()}"), run(f"ship.{name}.down", file):
+    with settings(client, scorer__urls=[f"http://127.0.0.1:{free_port()}"]), run(f"ship.{name}.down", file):
         documents = await_documents(client, f"logs-ship.{name}.down-default")
     check(documents, file)
     assert {d["logmeta"]["status"] for d in documents} == {"skipped"}
@@ -175,7 +176,7 @@ def test_what_was_refused_with_429_is_sent_again_until_it_is_scored(client, ship
     name, run = shipper
     before = refused(client)
     with run(f"strict.{name}", file):
-        with asking(client, f"http://127.0.0.1:{free_port()}"):
+        with settings(client, scorer__urls=[f"http://127.0.0.1:{free_port()}"]):
             deadline = time.monotonic() + ARRIVED_S
             while refused(client) == before and time.monotonic() < deadline:
                 time.sleep(0.2)

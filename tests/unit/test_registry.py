@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from saved import Saved
 
 from logmeta.errors import ArtifactError, UsageError
 from logmeta.registry import MAX_FOLDER_CHARS, Registry, source_folder
@@ -15,19 +15,6 @@ from logmeta.registry import MAX_FOLDER_CHARS, Registry, source_folder
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=200).filter(
     lambda name: name.isprintable() and name.strip() and len(name.encode()) <= 512
 )
-
-
-@dataclass
-class Saved:
-    """The part of a detector that the registry uses."""
-
-    source: str
-    content: str = ""
-    version: str = "1"
-
-    def save_pretrained(self, folder: Path) -> None:
-        folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text(f"{self.content} as version {self.version}")
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from logmeta.config import SCORER_URL
 from logmeta.elastic.commands.options import (
-    SCORER_URL,
     ApiKeyFile,
     Ca,
     CheckpointFile,

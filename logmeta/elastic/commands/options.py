@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from logmeta.elastic.scorer import ScorerAddress
 
 URL_ENV = "LOGMETA_ELASTIC__URL"
-SCORER_URL = "http://127.0.0.1:9750"
 Url = Annotated[str, typer.Option(envvar=URL_ENV, show_envvar=True, help="Elasticsearch, such as https://host:9200.")]
 UrlOrNone = Annotated[str | None, typer.Option(help="Elasticsearch to write to, such as https://host:9200.")]
 ApiKeyFile = Annotated[Path | None, typer.Option(help="File with an API key (or set LOGMETA_ELASTIC__API_KEY).")]

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from logmeta.config import SCORER_URL
 from logmeta.elastic.commands.options import (
-    SCORER_URL,
     Ca,
     Field,
     ScorerCa,

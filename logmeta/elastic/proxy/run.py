@@ -10,14 +10,13 @@ from pathlib import Path
 import uvicorn
 
 from logmeta.elastic.documents import ProcessorOptions
-from logmeta.elastic.listening import bound_tcp
+from logmeta.elastic.listening import LOOPBACK, bound_tcp
 from logmeta.elastic.proxy.app import ProxySettings, create_app
 from logmeta.elastic.scorer import Scorer
 from logmeta.errors import LogmetaError, UsageError
 
 GRACE_S = 10
 IDLE_S = 600  # Elasticsearch keeps idle connections, so its clients do not expect to lose them
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
