@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -166,8 +167,7 @@ class Registry:
             UsageError: no such version.
         """
         if current is not None and self.resolve(source, current) is None:
-            has = ", ".join(self.versions(source)) or "none"
-            raise UsageError(f"source {source!r} has no version {current!r}; published: {has}")
+            raise no_version(source, current, self.versions(source))
         standing = replace(self.standing(source), **changes)
         self._write_standing(source, standing)
         if current is not None:
@@ -263,6 +263,11 @@ def _moved(saved: Path, target: Path) -> bool:
             return False
         raise
     return True
+
+
+def no_version(source: str, version: str, published: Sequence[str]) -> UsageError:
+    """What to raise when a version is asked for that was never published."""
+    return UsageError(f"source {source!r} has no version {version!r}; published: {', '.join(published) or 'none'}")
 
 
 def write_text(path: Path, text: str) -> None:

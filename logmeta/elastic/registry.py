@@ -24,9 +24,9 @@ from elasticsearch import ApiError, ConflictError, Elasticsearch, NotFoundError
 from elasticsearch.helpers import scan
 
 from logmeta.elastic.client import Address, backend_errors, connect
-from logmeta.errors import ArtifactError, BackendError, UsageError
+from logmeta.errors import ArtifactError, BackendError
 from logmeta.records import JsonValue
-from logmeta.registry import ANY, Registry, Standing, SupersededError, source_folder, write_text
+from logmeta.registry import ANY, Registry, Standing, SupersededError, no_version, source_folder, write_text
 
 if TYPE_CHECKING:
     from logmeta.detector import Detector
@@ -151,8 +151,7 @@ class SharedRegistry(Registry):
             for _ in range(ATTEMPTS):
                 entry = self._entry(source)
                 if current is not None and current not in entry.versions:
-                    has = ", ".join(entry.versions) or "none"
-                    raise UsageError(f"source {source!r} has no version {current!r}; published: {has}")
+                    raise no_version(source, current, list(entry.versions))
                 standing = replace(entry.standing, **changes)
                 if self._write(replace(entry, current=current or entry.current, standing=standing)):
                     self._take_over(self._entry(source))
