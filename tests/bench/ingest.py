@@ -33,23 +33,58 @@ from logmeta.elastic.ecs import iso
 from logmeta.elastic.node import LocalNode
 from logmeta.elastic.plugin import build_plugin, build_testsupport
 from logmeta.elastic.setup import Options, setup
+from logmeta.elastic.templates import plain_logs_template
 
 START = 1_767_225_600.0
 LEARN = 200
 HOSTS = 8
-WARM_UP = 3  # pairs of rounds: the server compiles its hot code while it runs
+WARM_UP = 3  # turns of rounds: the server compiles its hot code while it runs
+CONSTANT = "constant"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def bodies(messages: list[str], size: int) -> list[bytes]:
-    """Bulk bodies as a shipper sends them: messages of eight hosts in turn."""
+# What Filebeat adds to a line by itself (agent, input, file) and by `add_host_metadata` of its default configuration.
+FILEBEAT = {
+    "agent": {
+        "type": "filebeat",
+        "version": "9.5.3",
+        "name": "web",
+        "id": "5d2c8a30-5c8f-4b5e-9a3e-6f2f8f4f6f1d",
+        "ephemeral_id": "0e7a4c51-8a44-4a37-8a5f-2f3a5a1c9b7e",
+    },
+    "ecs": {"version": "8.0.0"},
+    "input": {"type": "filestream"},
+    "log": {"file": {"path": "/var/log/postgresql/postgresql.log", "device_id": "64769", "inode": "1835213"}},
+    "host": {
+        "hostname": "web",
+        "architecture": "x86_64",
+        "containerized": False,
+        "id": "7c4a8d09ca3762af61e59520943dc264",
+        "ip": ["10.20.30.40", "fe80::5054:ff:fe12:3456"],
+        "mac": ["52-54-00-12-34-56"],
+        "os": {
+            "codename": "bookworm",
+            "family": "debian",
+            "kernel": "6.1.0-26-amd64",
+            "name": "Debian GNU/Linux",
+            "platform": "debian",
+            "type": "linux",
+            "version": "12 (bookworm)",
+        },
+    },
+}
+
+
+def bodies(messages: list[str], size: int, extra: dict | None = None) -> list[bytes]:
+    """Bulk bodies as a shipper sends them: messages of eight hosts in turn, each with the `extra` fields."""
+    extra = extra or {}
     out = []
     for start in range(0, len(messages), size):
         parts = []
         for place, message in enumerate(messages[start : start + size], start):
-            host = {"name": f"web-{place % HOSTS}.example.org"}
+            host = {**extra.get("host", {}), "name": f"web-{place % HOSTS}.example.org"}
             ecs = {"data_stream": {"type": "logs", "dataset": "bench", "namespace": "default"}, "host": host}
-            fields = {"@timestamp": iso(START + place / 1000), "message": message, **ecs}
+            fields = {**extra, "@timestamp": iso(START + place / 1000), "message": message, **ecs}
             parts += [b'{"create":{}}', orjson.dumps(fields)]
         out.append(b"\n".join(parts) + b"\n")
     return out
@@ -138,18 +173,27 @@ def onboard(client: Elasticsearch) -> None:
     raise SystemExit("the source was not onboarded within 120 s")
 
 
-def measure(node: LocalNode, scorer: RunningScorer, messages: list[str], size: int, rounds: int, load: Load) -> dict:
-    """With and without in turn, the first pairs thrown away as warm-up; medians, and ratios within each pair."""
-    client, parts = connect(Address.parse(node.url)), bodies(messages, size)
-    found: dict[str, list[dict]] = {"with": [], "without": []}
+def put_constant(client: Elasticsearch, stream: str) -> None:
+    """A pipeline of Elasticsearch's own `set`: an ordinary line's verdict for all, what any annotation costs."""
+    ordinary = {"term": {"logmeta.severity": "none"}}
+    [hit] = client.search(index=stream, size=1, query=ordinary)["hits"]["hits"]
+    verdict = hit["_source"]["logmeta"]
+    client.ingest.put_pipeline(id=CONSTANT, processors=[{"set": {"field": "logmeta", "value": verdict}}])
+
+
+def measure(node: LocalNode, scorer: RunningScorer, parts: list[bytes], size: int, rounds: int, load: Load) -> dict:
+    """With, without and with a constant verdict in turn, the first turns as warm-up; medians, ratios within turns."""
+    client = connect(Address.parse(node.url))
+    found: dict[str, list[dict]] = {"with": [], "without": [], "constant": []}
     told: Counter = Counter()
     for number in range(WARM_UP + rounds):
         pair = {}
-        for name, pipeline in (("without", "_none"), ("with", None)):
+        for name, pipeline in (("without", "_none"), ("with", None), ("constant", CONSTANT)):
             stream = f"logs-bench-{size}.{name}.{number}"
             pair[name] = one_round(node, scorer, stream, parts, pipeline, load)
             if name == "with":
                 told += statuses(client, stream)
+                put_constant(client, stream)
         if number >= WARM_UP:
             for name, figures in pair.items():
                 found[name].append(figures)
@@ -163,12 +207,13 @@ def summary(found: dict[str, list[dict]]) -> dict:
     }
     pairs = list(zip(found["with"], found["without"], strict=True))
 
-    def ratio(key: str) -> float:
-        return round(statistics.median(w[key] / wo[key] for w, wo in pairs), 3)
+    def ratio(key: str, of: str = "with") -> float:
+        return round(statistics.median(w[key] / wo[key] for w, wo in zip(found[of], found["without"], strict=True)), 3)
 
     return {
         "medians": medians,
         "elasticsearch_cpu_ratio": ratio("elasticsearch_cpu_us"),
+        "constant_elasticsearch_cpu_ratio": ratio("elasticsearch_cpu_us", "constant"),
         "throughput_ratio": ratio("documents_per_s"),
         "added_p50_ms": round(statistics.median(w["p50_ms"] - wo["p50_ms"] for w, wo in pairs), 2),
         "added_p99_ms": round(statistics.median(w["p99_ms"] - wo["p99_ms"] for w, wo in pairs), 2),
@@ -184,9 +229,11 @@ def main() -> None:
     parser.add_argument("--detail", default="all", help="the processor's option")
     parser.add_argument("--clients", type=int, default=2)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds a client rests after a bulk")
+    parser.add_argument("--fields", choices=["line", "filebeat"], default="line", help="what documents hold")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     messages, load = lines("test", options.documents), Load(options.clients, options.pause)
+    extra = FILEBEAT if options.fields == "filebeat" else {}
     with tempfile.TemporaryDirectory() as folder:
         scorer = start_scorer(Path(folder), "--learn-lines", str(LEARN))
         try:
@@ -195,8 +242,12 @@ def main() -> None:
                 address = Address.parse(node.url)
                 client = connect(address)
                 setup(client, address, Options(detail=options.detail))
+                client.indices.put_index_template(name="bench", **strings_as_keywords())
                 onboard(client)
-                done = [measure(node, scorer, messages, size, options.rounds, load) for size in options.sizes]
+                done = [
+                    measure(node, scorer, bodies(messages, size, extra), size, options.rounds, load)
+                    for size in options.sizes
+                ]
                 plugin = client.perform_request("GET", "/_logmeta/stats", headers={"accept": "application/json"}).body
         finally:
             scorer.stop()
@@ -204,6 +255,15 @@ def main() -> None:
     report["plugin"] = list(plugin["nodes"].values())
     text = json.dumps(report, indent=1)
     (options.out.write_text(text + "\n") if options.out else print(text))
+
+
+def strings_as_keywords() -> dict:
+    """The template of plain logs with strings as keywords, as Elastic's own templates for logs have them."""
+    strings = {"strings": {"match_mapping_type": "string", "mapping": {"type": "keyword", "ignore_above": 1024}}}
+    found = plain_logs_template()
+    mappings = {**found["template"]["mappings"], "dynamic_templates": [strings]}
+    template = {**found["template"], "mappings": mappings}
+    return {**found, "index_patterns": ["logs-bench*-*"], "priority": 60, "data_stream": {}, "template": template}
 
 
 def node_settings(scorer: RunningScorer, lanes: int | None) -> dict[str, str]:
