@@ -175,8 +175,8 @@ def onboard(client: Elasticsearch) -> None:
 
 def put_constant(client: Elasticsearch, stream: str) -> None:
     """A pipeline of Elasticsearch's own `set`: an ordinary line's verdict for all, what any annotation costs."""
-    ordinary = {"term": {"logmeta.severity": "none"}}
-    [hit] = client.search(index=stream, size=1, query=ordinary)["hits"]["hits"]
+    ordinary = {"filter": {"term": {"logmeta.status": "scored"}}, "must_not": {"exists": {"field": "logmeta.alarm_id"}}}
+    [hit] = client.search(index=stream, size=1, query={"bool": ordinary})["hits"]["hits"]
     verdict = hit["_source"]["logmeta"]
     client.ingest.put_pipeline(id=CONSTANT, processors=[{"set": {"field": "logmeta", "value": verdict}}])
 
