@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 
 Format = Literal["jsonl", "ecs", "table"]
+DriftFormat = Literal["jsonl", "table"]
 Per = Literal["line", "window", "incident"]
 LinesArg = Annotated[str, typer.Argument(metavar="LINES", help="Log file (plain or .gz), or - for stdin.")]
 DetectorOpt = Annotated[Path, typer.Option(help="Folder written by `logmeta onboard`.")]
@@ -142,6 +143,30 @@ def explain(
                 typer.echo(explanation(scored))
     if line is not None and not 1 <= line <= seen:
         raise InputError(f"line {line} was asked for, {lines} has {seen} lines")
+
+
+@app.command(epilog="Example: logmeta drift today.log --detector detectors/payments --format table")
+def drift(
+    lines: LinesArg,
+    detector: DetectorOpt,
+    format: Annotated[DriftFormat, typer.Option(help="One JSON object per change, or a table.")] = "jsonl",
+    follow: Annotated[bool, typer.Option("--follow", help="Keep reading as the file grows or rotates.")] = False,
+) -> None:
+    """Say whether the lines still are what the detector learned: gradual drift, a deploy or an incident, and why."""
+    import orjson
+    from rich.console import Console
+
+    from logmeta.report import drift_table
+    from logmeta.scoring import drift_of_path
+
+    _end_with_the_reader()
+    found = drift_of_path(load(detector), lines, follow_file=follow)
+    if format == "table":
+        Console(file=sys.stdout).print(drift_table(change for changes in found for change in changes))
+        return
+    for changes in found:
+        for change in changes:
+            typer.echo(orjson.dumps(change.to_dict()).decode())
 
 
 @app.command(epilog="Example: logmeta inspect detectors/payments")

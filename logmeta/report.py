@@ -11,6 +11,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from logmeta.drift import Drift
 from logmeta.errors import UsageError
 from logmeta.records import IncidentUpdate, JsonValue, ScoredLine, ScoredWindow, severity_of
 
@@ -99,6 +100,15 @@ def incident_table(incidents: Iterable[IncidentUpdate]) -> Table:
         table.add_row(
             where, str(incident.anomalous_lines), streams, f"{incident.score:.2f}", severity_of(incident.score), why
         )
+    return table
+
+
+def drift_table(found: Iterable[Drift]) -> Table:
+    """Drift as a table: from which line on what kind, how much is new, and on what evidence."""
+    table = Table("line", "kind", "unseen", "nats", "evidence", box=None, pad_edge=False)
+    for drift in found:
+        evidence = "; ".join(drift.evidence)
+        table.add_row(str(drift.line_no), drift.kind, f"{drift.unseen_share:.0%}", f"{drift.nats:.1f}", evidence)
     return table
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from logmeta.detector import Detector, in_streams
+from logmeta.drift import Drift, DriftMonitor
 from logmeta.records import IncidentUpdate, LogRecord, ScoredLine, ScoredWindow
 from logmeta.session import ScoringSession
 from logmeta.sources import LineReader, follow, read_records
@@ -37,6 +38,15 @@ def incidents_of_path(detector: Detector, path: str, *, follow_file: bool = Fals
         yield session.incident_updates()
     session.finish()
     yield session.incident_updates()
+
+
+def drift_of_path(detector: Detector, path: str, *, follow_file: bool = False) -> Iterator[list[Drift]]:
+    """What a file or standard input (`-`) says of drift wherever that changes, and at its end."""
+    monitor = DriftMonitor(detector)
+    for batch in _scored(detector.session(), path, explain="none", follow_file=follow_file):
+        monitor.see(batch)
+        yield monitor.take()
+    yield [monitor.look()]
 
 
 def _scored(session: ScoringSession, path: str, *, explain: str, follow_file: bool) -> Iterator[list[ScoredLine]]:

@@ -61,6 +61,23 @@ def test_umlauts_survive_a_locale_that_knows_none(detector_folder):
     assert orjson.loads(done.stdout)["message"] == text
 
 
+def test_drift_tells_every_change_and_how_it_stands_at_the_end(incident, detector_folder):
+    done = logmeta("drift", incident, "--detector", detector_folder)
+    told = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, told[-1]["kind"], told[-1]["alarms"] >= 1) == (0, "incident", True)
+    assert set(told[0]) == {
+        "kind", "line_no", "lines", "unseen_share", "martingale_nats", "alarms", "alarms_per_day", "budget_per_day",
+        "settled_templates", "evidence",
+    }  # fmt: skip
+
+
+def test_drift_as_a_table_from_standard_input(quiet, detector_folder):
+    done = logmeta("drift", "-", "--detector", detector_folder, "--format", "table", stdin=quiet.read_bytes())
+    head, *rows = done.stdout.decode().splitlines()
+    assert (done.returncode, head.split()) == (0, ["line", "kind", "unseen", "nats", "evidence"])
+    assert rows[0].split()[:2] == ["200", "learning"]
+
+
 def test_a_line_that_is_not_there_cannot_be_explained(quiet, detector_folder):
     done = logmeta("explain", quiet, "--detector", detector_folder, "--line", "4711")
     assert "line 4711 was asked for" in failed(done, 3)

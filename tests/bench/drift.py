@@ -1,0 +1,114 @@
+"""Whether drift is told apart from ordinary lines, from incidents and from a deploy; figures of labelled systems.
+
+python tests/bench/drift.py --data DATA --out docs/results/drift.json
+
+Of each system in DATA/live: a detector of its first 200 ordinary lines, then its later ordinary lines as they are, then
+the same with twelve of the forty commonest words renamed from the middle on (a deploy), then the test lines with their
+incidents. The shipped base model was trained on these systems; nothing in `logmeta.drift` was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from logmeta.datasets.draws import records
+from logmeta.datasets.labelled import LabelledSet
+from logmeta.datasets.live import live_folder
+from logmeta.detector import Detector, MetaModel
+from logmeta.drift import BLOCK, Drift, DriftMonitor
+from logmeta.header import split_header
+from logmeta.records import LogRecord
+
+SUPPORT = 200
+SHIFTED = 4_000
+SEED = 0
+WORD = re.compile(r"[A-Za-z]{4,}")
+
+
+def message(text: str) -> str:
+    return text[split_header(text).end :]
+
+
+def new_version(lines: Sequence[LogRecord], seed: int) -> Callable[[LogRecord], LogRecord]:
+    """Renames the same words in every line, as a release does."""
+    words = Counter(word for line in lines for word in WORD.findall(message(line.text)))
+    common = [word for word, _ in words.most_common(40)]
+    renamed = {word: f"re{word}ed" for word in random.Random(seed).sample(common, min(12, len(common)))}
+
+    def renew(line: LogRecord) -> LogRecord:
+        at = split_header(line.text).end
+        return replace(line, text=line.text[:at] + WORD.sub(lambda m: renamed.get(m[0], m[0]), line.text[at:]))
+
+    return renew
+
+
+def looks(detector: Detector, lines: Sequence[LogRecord]) -> list[Drift]:
+    """What is said after every fifty lines."""
+    session, monitor, found = detector.session(), DriftMonitor(detector), []
+    for start in range(0, len(lines), BLOCK):
+        monitor.see(session.score(lines[start : start + BLOCK], explain="none"))
+        found.append(monitor.look())
+    return found
+
+
+def kinds(found: Sequence[Drift]) -> dict[str, int]:
+    return dict(Counter(drift.kind for drift in found))
+
+
+def in_incidents(data: LabelledSet) -> list[bool]:
+    """Whether each fifty test lines touch an incident."""
+    spans = [*((i.first, i.last) for i in data.incidents), *data.excluded]
+    starts = range(1, len(data.test) + 1, BLOCK)
+    return [any(first < start + BLOCK and last >= start for first, last in spans) for start in starts]
+
+
+def row(base: MetaModel, folder: Path) -> dict[str, object]:
+    data = live_folder(folder)
+    lines = records(data.ordinary)
+    detector, later = base.onboard(lines[:SUPPORT], source=folder.name), lines[SUPPORT:]
+    ordinary = looks(detector, later)
+    shifted, renew = later[:SHIFTED], new_version(lines, SEED)
+    middle = len(shifted) // 2 // BLOCK * BLOCK
+    deployed = looks(detector, [*shifted[:middle], *map(renew, shifted[middle:])])[middle // BLOCK :]
+    told = next((i for i, drift in enumerate(deployed, 1) if drift.kind == "deploy"), None)
+    test, inside = looks(detector, records(data.test)), in_incidents(data)
+    return {
+        "system": folder.name,
+        "sha256": data.sha256,
+        "ordinary_looks": kinds(ordinary),
+        "deploy_told_after_lines": None if told is None else told * BLOCK,
+        "deploy_looks": kinds(deployed),
+        "looks_in_incidents": kinds([drift for drift, is_in in zip(test, inside, strict=True) if is_in]),
+        "looks_between_incidents": kinds([drift for drift, is_in in zip(test, inside, strict=True) if not is_in]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    base = MetaModel.from_pretrained()
+    rows = [row(base, folder) for folder in sorted((options.data / "live").iterdir())]
+    report = {
+        "command": " ".join(["python", *sys.argv]),
+        "seed": SEED,
+        "base": base.name,
+        "logmeta": version("logmeta"),
+        "systems": rows,
+    }
+    text = json.dumps(report, indent=1)
+    options.out.write_text(text + "\n") if options.out else print(text)
+
+
+if __name__ == "__main__":
+    main()
