@@ -28,6 +28,7 @@ from logmeta.detector import Detector, MetaModel
 from logmeta.encode.sequence import Candidates
 from logmeta.errors import ArtifactError
 from logmeta.evidence import Memory, Reference
+from logmeta.feedback import Label
 from logmeta.grouping import WindowReference, Windows
 from logmeta.meta.base import BaseModel
 from logmeta.meta.features import Precedent
@@ -36,8 +37,8 @@ from logmeta.records import AlarmBudget
 from logmeta.window import Context, Slot, Tally
 from logmeta.windows import Window
 
-FORMAT: Final = 4  # 1: no whole windows (`window`, `pairs`, window.* arrays); 2: no precedents (precedent.* arrays);
-# 3: nothing of streams together (`across`), nor of a line's recent ones in its score (`smoothing`)
+FORMAT: Final = 5  # 1: no whole windows (`window`, `pairs`, window.* arrays); 2: no precedents (precedent.* arrays);
+# 3: nothing of streams together (`across`), nor of a line's recent ones in its score (`smoothing`); 4: no `labels`
 MANIFEST: Final = "manifest.json"
 FILES: Final = ("weights.safetensors", "templates.json", "calibration.safetensors", "README.md")
 _LARGEST: Final = 512 * 2**20
@@ -83,6 +84,7 @@ def _write(detector: Detector, folder: Path) -> None:
     memory = detector.memory
     templates = {"templates": memory.templates, "tree": memory.tree.snapshot(), **_context_data(memory.context)}
     templates |= {"known_anomalies": detector.known_anomalies, "signatures": sorted(detector.signatures)}
+    templates["labels"] = [label.to_dict() for label in detector.labels]
     if detector.windows is not None:
         templates["window_pairs"] = detector.windows.support.pairs
     (folder / "templates.json").write_bytes(orjson.dumps(templates))
@@ -264,6 +266,7 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         signatures=frozenset(data["signatures"]),
         achieved=dict(manifest["achieved"]),
         smoothing=manifest.get("smoothing", 0.0),
+        labels=tuple(Label.from_dict(fields) for fields in data.get("labels", ())),
     )
 
 

@@ -113,6 +113,11 @@ class Calibration:
         below = np.minimum(scores - self.knots[0], 0) * rise
         return np.asarray(inside + beyond + self.nats[0] * (1 / (1 - below) - 1))
 
+    def raw_at(self, surprise: float) -> float:
+        """The raw score that is worth so much surprise: the inverse of `surprise` from the lowest knot on."""
+        rise = (self.nats[-1] - self.nats[-2]) / (self.knots[-1] - self.knots[-2])
+        return float(np.interp(surprise, self.nats, self.knots) + max(surprise - self.nats[-1], 0) / rise)
+
 
 def _empirical(ordered: FloatArray) -> tuple[FloatArray, FloatArray]:
     knots, counts = np.unique(ordered.round(9), return_counts=True)  # nearer ones have no slope between them

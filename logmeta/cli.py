@@ -169,6 +169,34 @@ def drift(
             typer.echo(orjson.dumps(change.to_dict()).decode())
 
 
+@app.command(epilog="Example: logmeta feedback today.log --detector detectors/payments --line 4711 --normal")
+def feedback(
+    detector: DetectorOpt,
+    lines: Annotated[str | None, typer.Argument(metavar="LINES", help="The log that holds the line, or - .")] = None,
+    line: Annotated[list[int] | None, typer.Option(help="Number of a line; repeatable.")] = None,
+    anomaly: Annotated[
+        bool | None, typer.Option("--anomaly/--normal", help="It was an anomaly, or it was none.")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Who says so; default: your user name.")] = None,
+    undo: Annotated[int | None, typer.Option(help="Withdraw the label of this number, as --list counts.")] = None,
+    as_list: Annotated[bool, typer.Option("--list", help="Show the labels, as JSON lines.")] = False,
+) -> None:
+    """Tell a detector that a line was no anomaly, or was one; see and undo what was told."""
+    from logmeta import labelling
+
+    found = load(detector)
+    if as_list:
+        for row in labelling.rows(found):
+            typer.echo(row)
+        return
+    if undo is not None:
+        told = labelling.undone(found, undo)
+    else:
+        told = labelling.learned(found, lines, line or [], anomaly, by)
+    found.save_pretrained(detector)
+    typer.echo("\n".join(told), err=True)
+
+
 @app.command(epilog="Example: logmeta inspect detectors/payments")
 def inspect(
     detector: Annotated[Path, typer.Argument(help="Folder written by `logmeta onboard`.")],

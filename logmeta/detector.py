@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,7 @@ from logmeta.config import BASE_MODEL
 from logmeta.errors import ScoreError, UsageError
 from logmeta.evidence import EvidenceReader, Memory
 from logmeta.explain import KNOWN, SIGNATURE
+from logmeta.feedback import Label, labelled, lowered, without
 from logmeta.grouping import WindowReference
 from logmeta.meta.base import BaseModel, load_base
 from logmeta.meta.likeness import likeness
@@ -150,6 +153,7 @@ class Detector:
     signatures: frozenset[str] = frozenset()
     achieved: Mapping[float, float] = field(default_factory=dict)
     smoothing: float = SMOOTHING
+    labels: tuple[Label, ...] = ()
 
     @cached_property
     def level(self) -> AlarmLevel:
@@ -200,13 +204,48 @@ class Detector:
         """What the words of lines add to their raw scores in all, shape (n,)."""
         different = list(dict.fromkeys(templates))
         more = dict(zip(different, np.sum(list(self.added(different).values()), axis=0).tolist(), strict=True))
-        return np.array([more[template] for template in templates], dtype=np.float32)
+        less = self._lowered
+        return np.array([more[template] - less.get(template, 0.0) for template in templates], dtype=np.float32)
+
+    @property
+    def _lowered(self) -> dict[str, float]:
+        """By how much lines of templates are lowered that people called ordinary."""
+        return lowered(self.labels, self.calibration.raw_at(-math.log(self.level.level))) if self.labels else {}
+
+    def feedback(self, line: ScoredLine, *, anomalous: bool, by: str | None = None) -> Label:
+        """Take a person's word on a scored line; undo it with `undo_feedback`.
+
+        "Not an anomaly" lowers lines of the same template by what its labelled lines score beyond the alarm level;
+        "was an anomaly" raises lines whose templates resemble it more than anything the support holds. A label that
+        contradicts earlier ones of its template withdraws them.
+
+        Args:
+            line: as `score` gave it, of this source.
+            anomalous: whether it was an anomaly.
+            by: who says so.
+
+        Raises:
+            UsageError: the line is of another source, or there are 1,000 labels already.
+        """
+        if line.source != self.source:
+            raise UsageError(f"the line is of source {line.source!r}, this detector is of {self.source!r}")
+        raw = line.raw_score + self._lowered.get(line.template, 0.0)
+        label = Label(line.template, anomalous, raw, by, datetime.now(UTC).isoformat(timespec="seconds"))
+        self.labels = labelled(self.labels, label)
+        return label
+
+    def undo_feedback(self, number: int) -> Label:
+        """Withdraw the label of that number, counted from 1 as in `labels`. Raises UsageError when there is none."""
+        rest = without(self.labels, number)
+        gone, self.labels = self.labels[number - 1], rest
+        return gone
 
     def _likeness(self, templates: Sequence[str]) -> FloatArray:
-        if not (self.known_anomalies and templates):
+        known = (*self.known_anomalies, *(label.template for label in self.labels if label.anomalous))
+        if not (known and templates):
             return np.zeros(len(templates), dtype=np.float32)
         vectors, ordinary = self.base.encoders.text.vectors, self.memory.reference.candidates.vectors
-        return likeness(vectors(templates), vectors(self.known_anomalies), ordinary)
+        return likeness(vectors(templates), vectors(list(dict.fromkeys(known))), ordinary)
 
     def score(self, lines: Iterable[str | LogRecord]) -> Iterator[ScoredLine]:
         """Score lines lazily, one result per line, in order; the detector stays as it is."""
@@ -259,6 +298,7 @@ class Detector:
             "alarm_level_p_value": self.level.level,
             "achieved_shares": {f"{asked:g}": round(share, 4) for asked, share in self.achieved.items()},
             "provisional": self.provisional,
+            "labels": len(self.labels),
             "adapted_net_trusted": self.trusted,
             "warnings": list(self.warnings()),
         }

@@ -236,3 +236,15 @@ def test_a_folder_of_the_third_format_still_loads(folder, base, detector, ordina
     hashes = manifest["sha256"] | {"templates.json": hashlib.sha256(orjson.dumps(templates)).hexdigest()}
     (folder / MANIFEST).write_text(json.dumps(manifest | {"format": 3, "sha256": hashes}))
     assert verdicts(Detector.from_pretrained(folder, base=base), ordinary) == verdicts(detector, ordinary)
+
+
+def test_a_folder_of_the_fourth_format_still_loads_and_has_no_labels(folder, base, detector, ordinary):
+    templates = json.loads((folder / "templates.json").read_text())
+    del templates["labels"]
+    (folder / "templates.json").write_bytes(orjson.dumps(templates))
+    manifest = json.loads((folder / MANIFEST).read_text())
+    hashes = manifest["sha256"] | {"templates.json": hashlib.sha256(orjson.dumps(templates)).hexdigest()}
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"format": 4, "sha256": hashes}))
+    loaded = Detector.from_pretrained(folder, base=base)
+    assert verdicts(loaded, ordinary) == verdicts(detector, ordinary)
+    assert loaded.labels == ()

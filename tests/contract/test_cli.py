@@ -78,6 +78,38 @@ def test_drift_as_a_table_from_standard_input(quiet, detector_folder):
     assert rows[0].split()[:2] == ["200", "learning"]
 
 
+def test_a_line_called_no_anomaly_alarms_no_more_until_that_is_undone(incident, detector_folder, tmp_path):
+    folder = tmp_path / "d"
+    shutil.copytree(detector_folder, folder)
+
+    def alarms():
+        scored = map(orjson.loads, logmeta("score", incident, "--detector", folder).stdout.splitlines())
+        return [line["line_no"] for line in scored if line["alarm"]]
+
+    first, *_ = alarms()
+    done = logmeta("feedback", incident, "--detector", folder, "--line", first, "--normal", "--by", "ada")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.decode().startswith(f"line {first} (score 0.")
+    assert first not in alarms()
+    [label] = map(orjson.loads, logmeta("feedback", "--detector", folder, "--list").stdout.splitlines())
+    assert (label["number"], label["by"], label["anomalous"]) == (1, "ada", False)
+    undone = logmeta("feedback", "--detector", folder, "--undo", "1")
+    assert undone.stderr.decode().startswith("withdrawn: not an anomaly: ")
+    assert first in alarms()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--line", "1"], 2, "feedback needs LINES, --line N and one of --anomaly, --normal"),
+        (["--line", "99999", "--normal"], 3, "line 99999 was labelled"),
+        (["--undo", "7"], 2, "there is no label 7; there are 0"),
+    ],
+)
+def test_feedback_that_cannot_be_taken_says_why(words, code, said, incident, detector_folder):
+    assert said in failed(logmeta("feedback", incident, "--detector", detector_folder, *words), code)
+
+
 def test_a_line_that_is_not_there_cannot_be_explained(quiet, detector_folder):
     done = logmeta("explain", quiet, "--detector", detector_folder, "--line", "4711")
     assert "line 4711 was asked for" in failed(done, 3)

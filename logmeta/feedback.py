@@ -1,0 +1,73 @@
+"""What people said of lines: "not an anomaly" lowers lines of the same template, "was an anomaly" raises its like.
+
+A label is about one template and touches no other, so a false alarm that is silenced costs no other incident. It adds
+to the normal-only score and never replaces it: a line of a silenced template that is odder still alarms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from logmeta.errors import UsageError
+from logmeta.records import JsonValue
+
+MOST_LABELS: Final = 1_000
+_MARGIN: Final = 0.5  # raw-score units: lines of a kind differ by as much
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A person's word on a line. `raw_score` is what the line scored without any label, `at` is ISO 8601."""
+
+    template: str
+    anomalous: bool
+    raw_score: float
+    by: str | None = None
+    at: str | None = None
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Label:
+        return cls(**fields)
+
+
+def labelled(labels: Sequence[Label], new: Label) -> tuple[Label, ...]:
+    """The labels with another one; earlier ones of its template that say the opposite are withdrawn.
+
+    Raises:
+        UsageError: there are 1,000 already.
+    """
+    kept = [label for label in labels if label.template != new.template or label.anomalous == new.anomalous]
+    if len(kept) >= MOST_LABELS:
+        raise UsageError(f"there are {len(kept)} labels already; undo some, or onboard the source from later lines")
+    return (*kept, new)
+
+
+def without(labels: Sequence[Label], number: int) -> tuple[Label, ...]:
+    """The labels without the one of that number, counted from 1.
+
+    Raises:
+        UsageError: there is no such label.
+    """
+    if not 1 <= number <= len(labels):
+        raise UsageError(f"there is no label {number}; there are {len(labels)}, see `logmeta feedback --list`")
+    return (*labels[: number - 1], *labels[number:])
+
+
+@lru_cache(maxsize=1_024)
+def lowered(labels: tuple[Label, ...], alarm_at: float) -> dict[str, float]:
+    """By how much lines of a template are lowered: what its labelled lines score beyond the raw score at which alarms
+    begin, the spread of these scores, and a margin."""
+    scores: dict[str, list[float]] = {}
+    for label in labels:
+        if not label.anomalous:
+            scores.setdefault(label.template, []).append(label.raw_score)
+    beyond = {template: max(of_it) + float(np.std(of_it)) + _MARGIN - alarm_at for template, of_it in scores.items()}
+    return {template: by for template, by in beyond.items() if by > 0}
