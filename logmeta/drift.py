@@ -97,7 +97,7 @@ class Drift:
 
 
 class DriftMonitor:
-    """Follows the scored lines of one source, those of a detector without refreshes between."""
+    """Follows the scored lines of one source. `latest` is what the last whole block said; other threads may read it."""
 
     def __init__(self, detector: Detector) -> None:
         self._encoders = detector.base.encoders
@@ -108,8 +108,8 @@ class DriftMonitor:
         self._unseen: OrderedDict[str, _Unseen] = OrderedDict()
         self._ranks, self._martingale = Ranks(REFERENCE, MOST_REFERENCE), Martingale()
         self._number = self._line_no = 0
-        self._kind: DriftKind = "learning"
         self._changes: deque[Drift] = deque(maxlen=_MOST_CHANGES)
+        self.latest = self.look()
 
     def see(self, lines: Iterable[ScoredLine]) -> None:
         """Scored lines in order of arrival; continuations are part of their record."""
@@ -138,10 +138,9 @@ class DriftMonitor:
         self._number += 1
         if self._number > SETTLING and block.odd < BLOCK:
             self._rank(block)
-        now = self.look()
-        if now.kind != self._kind:
-            self._kind = now.kind
-            self._changes.append(now)
+        before, self.latest = self.latest, self.look()
+        if self.latest.kind != before.kind:
+            self._changes.append(self.latest)
 
     def _rank(self, block: _Block) -> None:
         """Bet on a whole block's quiet lines: neighbouring lines are too alike to bet on each."""

@@ -39,6 +39,7 @@ class Metrics:
         self.alarms = self._counter("alarms", "Alarms raised.", "source")
         self.onboardings = self._counter("onboardings", "Detectors made, by outcome.", "outcome")
         self.refreshes = self._counter("refreshes", "Calibrations renewed from quiet lines, or refused.", "outcome")
+        self.drift_changes = self._counter("drift_changes", "What a source turned into.", "source", "kind")
         self.evictions = self._counter("evictions", "Things dropped because a bound was reached.", "kind")
         self.rejected = self._counter("rejected_requests", "Requests refused as a whole.", "reason")
         self.flags = self._counter("flags", "Documents taken with something wrong in them.", "flag")
@@ -75,6 +76,10 @@ class Metrics:
             return
         self.alarms_per_day.labels(label, "asked").set(asked)
         self.alarms_per_day.labels(label, "achieved").set(achieved)
+
+    def drifted(self, source: str, kind: str) -> None:
+        """A source's drift is of another kind now."""
+        self.drift_changes.labels(self.source_label(source), kind).inc()
 
     def count(self, items: Sequence[Document | Result], results: Sequence[Result]) -> None:
         """The items of an answered request; one that was no document counts under no source."""

@@ -103,7 +103,9 @@ def status_of(entry: dict[str, Any]) -> str:
 def _table(entries: list[dict[str, Any]]) -> Table:
     from rich.table import Table
 
-    table = Table("source", "status", "version", "of", "made from", "alarms a day", "budget", "decided by", box=None)
+    table = Table(
+        "source", "status", "version", "of", "made from", "alarms a day", "budget", "drift", "decided by", box=None
+    )
     for entry in entries:
         summary, standing = entry["summary"] or {}, entry["standing"]
         made_from = summary.get("lines_used") or entry["learning_lines"]
@@ -115,6 +117,7 @@ def _table(entries: list[dict[str, Any]]) -> Table:
             f"{made_from} lines" if made_from else "-",
             "-" if entry["alarms_per_day"] is None else f"{entry['alarms_per_day']:.1f}",
             f"{summary['alarm_budget_per_day']:g}" if summary else "-",
+            entry["drift"]["kind"] if entry.get("drift") else "-",
             f"{standing['by']}, {standing['at'][:16]}" if standing["by"] else "-",
         )
     return table

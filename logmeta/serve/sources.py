@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from logmeta.drift import DriftMonitor
 from logmeta.elastic.ecs import verdict
 from logmeta.elastic.registry import SharedRegistry
 from logmeta.errors import ArtifactError, BackendError
@@ -57,6 +58,7 @@ class OpenSource:
 
     detector: Detector
     session: ScoringSession
+    drift: DriftMonitor
     lines: int = 0
     alarms: int = 0
     quiet: QuietPool = field(default_factory=QuietPool)
@@ -163,6 +165,7 @@ class Sources:
             "learning_lines": self.learners.lines_of(source),
             "open": opened is not None,
             "alarms_per_day": opened.alarms_per_day if opened else None,
+            "drift": opened.drift.latest.to_dict() if opened else None,
             "summary": opened.detector.summary() if opened else None,
         }
 
@@ -201,7 +204,7 @@ class Sources:
         return opened
 
     def _fresh(self, detector: Detector) -> OpenSource:
-        return OpenSource(detector, detector.session(), refresh_at=self._settings.refresh_lines)
+        return OpenSource(detector, detector.session(), DriftMonitor(detector), refresh_at=self._settings.refresh_lines)
 
     def _recalibrated(self, detector: Detector) -> OpenSource | None:
         """The open source of a version that differs from this one in its calibration only: its streams go on."""
@@ -243,6 +246,7 @@ class Sources:
         opened.lines += len(documents)
         opened.alarms += sum(line.alarm for line in lines)
         opened.quiet.see(lines)
+        opened.drift.see(lines)
         self._take_what_waits(opened)
         asked = opened.detector.budget.per_day
         self._metrics.alarm_rate(opened.detector.source, asked=asked, achieved=opened.alarms_per_day)
@@ -253,9 +257,13 @@ class Sources:
         ]
 
     def _take_what_waits(self, opened: OpenSource) -> None:
-        """Nobody reads windows or incidents here: left in the session they would grow to ten thousand a source."""
+        """Tell of drift. Nobody reads windows or incidents: left in the session they would grow to ten thousand."""
         opened.session.closed_windows()
         opened.session.incident_updates()
+        for change in opened.drift.take():
+            self._metrics.drifted(opened.detector.source, change.kind)
+            told = (opened.detector.source, change.kind, "; ".join(change.evidence))
+            logger.info("source %r, drift: %s: %s", *told, extra={"event.action": "drift"})
         evicted = opened.session.evicted_streams
         self._metrics.evictions.labels("stream").inc(evicted - opened.streams_evicted)
         opened.streams_evicted = evicted

@@ -203,6 +203,15 @@ def test_alarms_are_held_against_the_budget_in_the_metrics_and_in_the_list(api, 
     assert f'logmeta_alarms_per_day{{of="achieved",source="{source}"}}' in api.get("/metrics").text
 
 
+def test_drift_is_followed_and_told_with_its_evidence(api, killed):
+    source = onboarded(api, "drifting")
+    score(api, documents_of(source, [*lines("normal", 40), *[killed] * 20, *lines("normal", 60)]))
+    drift = api.get(f"/v1/detectors/{source}").json()["drift"]
+    assert drift["kind"] == "incident"
+    assert "lines are anomalous" in drift["evidence"][0]
+    assert f'logmeta_drift_changes_total{{kind="incident",source="{source}"}} 1.0' in api.get("/metrics").text
+
+
 def test_a_restarted_scorer_still_knows_its_sources(tmp_path):
     first = start_scorer(tmp_path, "--learn-lines", str(LEARN))
     with httpx.Client(base_url=first.url, timeout=120) as api:
