@@ -210,6 +210,25 @@ def inspect(
     typer.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
 
 
+@app.command(epilog="Example: logmeta rollback payments --detectors detectors --to 3")
+def rollback(
+    source: Annotated[str, typer.Argument(help="Name of the source.")],
+    detectors: Annotated[Path, typer.Option(help="Folder of detectors, as `logmeta serve` has it.")] = Path(
+        "detectors"
+    ),
+    to: Annotated[str | None, typer.Option(help="Version to go back to; default: the one before.")] = None,
+) -> None:
+    """Put an older version of a source's detector into use; a running scorer takes it up with the next line.
+
+    Where scorers share a registry (`serve --registry-url`), use `logmeta sources use`, which tells them all.
+    """
+    from logmeta.registry import Registry
+
+    registry = Registry(detectors)
+    before = registry.current(source)
+    typer.echo(f"{source}: version {registry.rollback(source, to)} instead of {before}", err=True)
+
+
 @app.command(epilog="Example: logmeta demo --elasticsearch local")
 def demo(
     out: Annotated[Path, typer.Option(help="File for the annotated documents (JSON lines).")] = Path("out/demo.jsonl"),

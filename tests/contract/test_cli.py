@@ -10,6 +10,8 @@ import orjson
 import pytest
 from process import QUICK, failed, logmeta
 
+from logmeta.registry import Registry
+
 
 @pytest.fixture(scope="module")
 def incident(tmp_path_factory, test_log, killed):
@@ -201,3 +203,29 @@ def test_the_bare_command_shows_its_help_where_words_go():
 
 def test_no_command_of_this_file_left_a_temporary_folder_behind(detector_folder):
     assert [path.name for path in detector_folder.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_rollback_puts_the_version_before_or_a_named_one_into_use(detector, tmp_path):
+    registry = Registry(tmp_path)
+    for _ in range(3):
+        registry.publish(detector)
+    source = detector.source
+    back = logmeta("rollback", source, "--detectors", tmp_path)
+    assert (back.returncode, back.stdout, registry.current(source)) == (0, b"", "2")
+    assert back.stderr.decode() == f"{source}: version 2 instead of 3\n"
+    logmeta("rollback", source, "--detectors", tmp_path, "--to", "3")
+    assert registry.current(source) == "3"
+
+
+@pytest.mark.parametrize("words", [["--to", "9"], ["--to", "../1"]])
+def test_rollback_to_a_version_that_is_not_there_changes_nothing(words, detector, tmp_path):
+    registry = Registry(tmp_path)
+    registry.publish(detector)
+    said = failed(logmeta("rollback", detector.source, "--detectors", tmp_path, *words), 2)
+    assert f"has no version {words[1]!r} to roll back to; published: 1, current: 1" in said
+    assert registry.current(detector.source) == "1"
+
+
+def test_rollback_of_an_unknown_source_or_folder_says_what_is_published(tmp_path):
+    said = failed(logmeta("rollback", "nobody", "--detectors", tmp_path / "none"), 2)
+    assert "source 'nobody' has no older version to roll back to; published: none" in said
