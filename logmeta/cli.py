@@ -210,6 +210,24 @@ def inspect(
     typer.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
 
 
+@app.command(epilog="Example: logmeta diff today.log --detector detectors/payments/3 --candidate detectors/payments/4")
+def diff(
+    lines: LinesArg,
+    detector: DetectorOpt,
+    candidate: Annotated[Path, typer.Option(help="Folder of the version to compare with.")],
+) -> None:
+    """Score the same lines with two versions of a detector: one JSON object per line whose verdict would change."""
+    import orjson
+
+    from logmeta.versions import Tally, differences
+
+    _end_with_the_reader()
+    tally = Tally()
+    for changed in differences(load(detector), load(candidate), lines, tally):
+        typer.echo(orjson.dumps(changed.to_dict()).decode())
+    typer.echo(str(tally), err=True)
+
+
 @app.command(epilog="Example: logmeta rollback payments --detectors detectors --to 3")
 def rollback(
     source: Annotated[str, typer.Argument(help="Name of the source.")],

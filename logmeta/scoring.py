@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +21,13 @@ def score_path(
 ) -> Iterator[list[ScoredLine]]:
     """Scored batches of a file or of standard input (`-`), in input order; memory stays constant."""
     yield from _scored(detector.session(), path, explain=explain, follow_file=follow_file)
+
+
+def score_together(detectors: Sequence[Detector], path: str) -> Iterator[list[list[ScoredLine]]]:
+    """Batches of a file or of standard input (`-`), each scored by every detector; the input is read once."""
+    sessions = [detector.session() for detector in detectors]
+    for batch in _batches(path, follow_file=False):
+        yield [session.score(in_streams(batch, session.detector.stream_regex), explain="none") for session in sessions]
 
 
 def windows_of_path(detector: Detector, path: str, *, follow_file: bool = False) -> Iterator[list[ScoredWindow]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from copy import copy
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -229,3 +231,26 @@ def test_rollback_to_a_version_that_is_not_there_changes_nothing(words, detector
 def test_rollback_of_an_unknown_source_or_folder_says_what_is_published(tmp_path):
     said = failed(logmeta("rollback", "nobody", "--detectors", tmp_path / "none"), 2)
     assert "source 'nobody' has no older version to roll back to; published: none" in said
+
+
+def test_diff_tells_which_lines_two_versions_judge_otherwise(incident, detector, tmp_path):
+    older, newer = copy(detector), copy(detector)
+    scored = list(older.score(incident.read_text().splitlines()))
+    first = next(line for line in scored if line.alarm)
+    newer.feedback(first, anomalous=False)
+    for name, version in (("1", older), ("2", newer)):
+        version.save_pretrained(tmp_path / name)
+    done = logmeta("diff", incident, "--detector", tmp_path / "1", "--candidate", tmp_path / "2")
+    told = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0
+    assert (told[0]["line_no"], told[0]["change"], told[0]["starts_alarm"]) == (first.line_no, "silent", True)
+    assert {line["template"] for line in told} == {first.template}
+    assert done.stderr.decode().startswith(f"{len(scored)} lines: ")
+    same = logmeta("diff", incident, "--detector", tmp_path / "1", "--candidate", tmp_path / "1")
+    assert (same.returncode, same.stdout) == (0, b"")
+
+
+def test_versions_of_two_sources_are_not_compared(quiet, detector, detector_folder, tmp_path):
+    replace(detector, source="another").save_pretrained(tmp_path / "d")
+    said = failed(logmeta("diff", quiet, "--detector", detector_folder, "--candidate", tmp_path / "d"), 2)
+    assert "the versions are of two sources, 'postgresql' and 'another'" in said
