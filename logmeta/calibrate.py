@@ -107,16 +107,19 @@ class Calibration:
 
     def surprise(self, scores: FloatArray) -> FloatArray:
         """-log p, strictly increasing in the raw score, extrapolated beyond the calibration scores; shape (n,)."""
-        rise = (self.nats[-1] - self.nats[-2]) / (self.knots[-1] - self.knots[-2])
         inside = np.interp(scores, self.knots, self.nats)
-        beyond = np.maximum(scores - self.knots[-1], 0) * rise
-        below = np.minimum(scores - self.knots[0], 0) * rise
+        beyond = np.maximum(scores - self.knots[-1], 0) * self._rise
+        below = np.minimum(scores - self.knots[0], 0) * self._rise
         return np.asarray(inside + beyond + self.nats[0] * (1 / (1 - below) - 1))
 
     def raw_at(self, surprise: float) -> float:
         """The raw score that is worth so much surprise: the inverse of `surprise` from the lowest knot on."""
-        rise = (self.nats[-1] - self.nats[-2]) / (self.knots[-1] - self.knots[-2])
-        return float(np.interp(surprise, self.nats, self.knots) + max(surprise - self.nats[-1], 0) / rise)
+        return float(np.interp(surprise, self.nats, self.knots) + max(surprise - self.nats[-1], 0) / self._rise)
+
+    @property
+    def _rise(self) -> float:
+        """Nats per unit of raw score beyond the knots: as on the last piece."""
+        return float((self.nats[-1] - self.nats[-2]) / (self.knots[-1] - self.knots[-2]))
 
 
 def _empirical(ordered: FloatArray) -> tuple[FloatArray, FloatArray]:

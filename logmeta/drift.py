@@ -10,6 +10,7 @@ import math
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -103,7 +104,7 @@ class DriftMonitor:
         self._encoders = detector.base.encoders
         self._budget, self._lines_per_day = detector.budget, detector.level.lines_per_day
         self._seen = self._alarms = 0
-        self._severe = max(_SEVERE, self._severity(detector.memory.templates, share=_COMMON))
+        self._known = detector.memory.templates
         self._blocks: deque[_Block] = deque([_Block()], maxlen=BLOCKS)
         self._unseen: OrderedDict[str, _Unseen] = OrderedDict()
         self._ranks, self._martingale = Ranks(REFERENCE, MOST_REFERENCE), Martingale()
@@ -162,6 +163,11 @@ class DriftMonitor:
         """By the level that the line names, without one by its words."""
         header = split_header(line.message)
         return header.level > _WARNING if header.word else self._severity([line.template]) > self._severe
+
+    @cached_property
+    def _severe(self) -> float:
+        """How bad a template must sound to count as bad; most sources never ask."""
+        return max(_SEVERE, self._severity(self._known, share=_COMMON))
 
     def _severity(self, templates: Sequence[str], share: float = 1.0) -> float:
         """How bad templates sound, 0-1, which that share of them does not exceed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Literal
@@ -63,15 +63,11 @@ def differences(current: Detector, candidate: Detector, path: str, tally: Tally)
     """
     if current.source != candidate.source:
         raise UsageError(f"the versions are of two sources, {current.source!r} and {candidate.source!r}")
-    for before, after in chain.from_iterable(_pairs(current, candidate, path)):
+    batches = score_together((current, candidate), path)
+    for before, after in chain.from_iterable(zip(*both, strict=True) for both in batches):
         tally.lines += 1
         tally.alarms_before += before.alarm
         tally.alarms_after += after.alarm
         if (before.alarm_id is None) != (after.alarm_id is None):
             tally.changed += 1
             yield ChangedLine(before, after)
-
-
-def _pairs(current: Detector, candidate: Detector, path: str) -> Iterator[Iterable[tuple[ScoredLine, ScoredLine]]]:
-    for before, after in score_together((current, candidate), path):
-        yield zip(before, after, strict=True)

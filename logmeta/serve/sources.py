@@ -18,7 +18,7 @@ from logmeta.drift import DriftMonitor
 from logmeta.elastic.ecs import verdict
 from logmeta.elastic.registry import SharedRegistry
 from logmeta.errors import ArtifactError, BackendError
-from logmeta.records import AlarmBudget, LogRecord
+from logmeta.records import AlarmBudget, LogRecord, ScoredLine
 from logmeta.refresh import QuietPool, refreshed
 from logmeta.registry import ANY, Registry, Standing, SupersededError
 from logmeta.serve.batching import Lane
@@ -246,7 +246,7 @@ class Sources:
         opened.lines += len(documents)
         opened.alarms += sum(line.alarm for line in lines)
         opened.quiet.see(lines)
-        opened.drift.see(lines)
+        self._follow_drift(opened, lines)
         self._take_what_waits(opened)
         asked = opened.detector.budget.per_day
         self._metrics.alarm_rate(opened.detector.source, asked=asked, achieved=opened.alarms_per_day)
@@ -256,14 +256,17 @@ class Sources:
             for document, line in zip(documents, lines, strict=True)
         ]
 
-    def _take_what_waits(self, opened: OpenSource) -> None:
-        """Tell of drift. Nobody reads windows or incidents: left in the session they would grow to ten thousand."""
-        opened.session.closed_windows()
-        opened.session.incident_updates()
+    def _follow_drift(self, opened: OpenSource, lines: Sequence[ScoredLine]) -> None:
+        opened.drift.see(lines)
         for change in opened.drift.take():
             self._metrics.drifted(opened.detector.source, change.kind)
             told = (opened.detector.source, change.kind, "; ".join(change.evidence))
             logger.info("source %r, drift: %s: %s", *told, extra={"event.action": "drift"})
+
+    def _take_what_waits(self, opened: OpenSource) -> None:
+        """Nobody reads windows or incidents here: left in the session they would grow to ten thousand a source."""
+        opened.session.closed_windows()
+        opened.session.incident_updates()
         evicted = opened.session.evicted_streams
         self._metrics.evictions.labels("stream").inc(evicted - opened.streams_evicted)
         opened.streams_evicted = evicted

@@ -60,6 +60,7 @@ def at_level(detector: Detector, level: float) -> Detector:
 
 def rows(detector: Detector, data: LabelledSet, lines: Sequence[LogRecord]) -> list[dict[str, object]]:
     before = anomalous(detector, lines)
+    incidents = found(data, before)
     kinds: dict[str, list[ScoredLine]] = defaultdict(list)
     for line in outside(data, before):
         kinds[line.template].append(line)
@@ -72,7 +73,7 @@ def rows(detector: Detector, data: LabelledSet, lines: Sequence[LogRecord]) -> l
             labelled.feedback(line, anomalous=False)
         after = anomalous(labelled, lines)
         left = Counter(line.template for line in outside(data, after))[template]
-        lost = found(data, before) - found(data, after)
+        lost = incidents - found(data, after)
         told.append(
             {
                 "system": data.name,
@@ -80,7 +81,7 @@ def rows(detector: Detector, data: LabelledSet, lines: Sequence[LogRecord]) -> l
                 "template": template,
                 "false_before": len(alarms) - CLICKS,
                 "false_left": min(left, len(alarms) - CLICKS),
-                "incidents_before": len(found(data, before)),
+                "incidents_before": len(incidents),
                 "incidents_lost": len(lost),
                 "lost": [data.incidents[i].kind for i in sorted(lost)],
             }

@@ -33,7 +33,7 @@ from logmeta.elastic.ecs import iso
 from logmeta.elastic.node import LocalNode
 from logmeta.elastic.plugin import build_plugin, build_testsupport
 from logmeta.elastic.setup import Options, setup
-from logmeta.elastic.templates import plain_logs_template
+from logmeta.elastic.templates import own_streams_template, plain_logs_template
 
 START = 1_767_225_600.0
 LEARN = 200
@@ -259,9 +259,8 @@ def main() -> None:
 
 def strings_as_keywords() -> dict:
     """The template of plain logs with strings as keywords, as Elastic's own templates for logs have them."""
-    strings = {"strings": {"match_mapping_type": "string", "mapping": {"type": "keyword", "ignore_above": 1024}}}
-    found = plain_logs_template()
-    mappings = {**found["template"]["mappings"], "dynamic_templates": [strings]}
+    found, strings = plain_logs_template(), own_streams_template()["template"]["mappings"]["dynamic_templates"]
+    mappings = {**found["template"]["mappings"], "dynamic_templates": strings}
     template = {**found["template"], "mappings": mappings}
     return {**found, "index_patterns": ["logs-bench*-*"], "priority": 60, "data_stream": {}, "template": template}
 
