@@ -6,20 +6,18 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
-from logmeta.drift import DriftMonitor
+from logmeta.drift import Drift
 from logmeta.elastic.ecs import verdict
 from logmeta.elastic.registry import SharedRegistry
 from logmeta.errors import ArtifactError, BackendError
 from logmeta.records import AlarmBudget, LogRecord, ScoredLine
-from logmeta.refresh import QuietPool, refreshed
+from logmeta.refresh import refreshed
 from logmeta.registry import ANY, Registry, Standing, SupersededError
 from logmeta.serve.batching import Lane
 from logmeta.serve.documents import Document, Result, skipped_item
@@ -27,17 +25,18 @@ from logmeta.serve.lastused import LastUsed
 from logmeta.serve.learning import Learners
 from logmeta.serve.memory import MemoryBound
 from logmeta.serve.metrics import Metrics
+from logmeta.serve.opened import OpenSource, is_recalibration
 from logmeta.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
     from logmeta.detector import Detector, MetaModel
-    from logmeta.session import ScoringSession
 
 logger = logging.getLogger(__name__)
 
 BROKEN_RETRY_S = 30.0
 LOOK_AT_MEMORY_S = 1.0
 SHARE_EVICTED = 0.1
+Follower: TypeAlias = "Callable[[OpenSource, Sequence[ScoredLine], Sequence[Drift]], None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +49,6 @@ class OnboardRequest:
     budget_per_day: float | None = None
     stream_regex: str | None = None
     seed: int = 0
-
-
-@dataclass(slots=True)
-class OpenSource:
-    """A detector in use with its open streams, how many lines it has seen and how many alarms it has raised."""
-
-    detector: Detector
-    session: ScoringSession
-    drift: DriftMonitor
-    lines: int = 0
-    alarms: int = 0
-    quiet: QuietPool = field(default_factory=QuietPool)
-    refresh_at: int = 0
-    streams_evicted: int = 0
-
-    @property
-    def alarms_per_day(self) -> float:
-        """Alarms raised so far, at the source's usual rate of lines."""
-        return self.alarms * self.detector.level.lines_per_day / max(1, self.lines)
 
 
 class Sources:
@@ -85,6 +65,7 @@ class Sources:
         self._last_used = LastUsed(settings.detectors / f"last-used-{settings.name}.json")
         self._memory = MemoryBound(settings.max_memory_mib * 2**20)
         self._looked = 0.0
+        self.followers: list[Follower] = []  # told of every scored batch in the worker thread; they must not wait
 
     def load_base(self) -> None:
         """Read the base model; nothing is scored before."""
@@ -204,7 +185,7 @@ class Sources:
         return opened
 
     def _fresh(self, detector: Detector) -> OpenSource:
-        return OpenSource(detector, detector.session(), DriftMonitor(detector), refresh_at=self._settings.refresh_lines)
+        return OpenSource.of(detector, refresh_at=self._settings.refresh_lines)
 
     def _recalibrated(self, detector: Detector) -> OpenSource | None:
         """The open source of a version that differs from this one in its calibration only: its streams go on."""
@@ -243,10 +224,7 @@ class Sources:
         start = time.perf_counter()
         records = [document.to_record(opened.lines + i) for i, document in enumerate(documents, 1)]
         lines = opened.session.score(records, explain=explain)
-        opened.lines += len(documents)
-        opened.alarms += sum(line.alarm for line in lines)
-        opened.quiet.see(lines)
-        self._follow_drift(opened, lines)
+        self._tell(opened, lines, opened.see(lines))
         self._take_what_waits(opened)
         asked = opened.detector.budget.per_day
         self._metrics.alarm_rate(opened.detector.source, asked=asked, achieved=opened.alarms_per_day)
@@ -256,12 +234,13 @@ class Sources:
             for document, line in zip(documents, lines, strict=True)
         ]
 
-    def _follow_drift(self, opened: OpenSource, lines: Sequence[ScoredLine]) -> None:
-        opened.drift.see(lines)
-        for change in opened.drift.take():
+    def _tell(self, opened: OpenSource, lines: Sequence[ScoredLine], changes: Sequence[Drift]) -> None:
+        for change in changes:
             self._metrics.drifted(opened.detector.source, change.kind)
             told = (opened.detector.source, change.kind, "; ".join(change.evidence))
             logger.info("source %r, drift: %s: %s", *told, extra={"event.action": "drift"})
+        for follower in self.followers:
+            follower(opened, lines, changes)
 
     def _take_what_waits(self, opened: OpenSource) -> None:
         """Nobody reads windows or incidents here: left in the session they would grow to ten thousand a source."""
@@ -325,9 +304,3 @@ def registry_of(settings: ServeSettings) -> Registry:
     if settings.shared is None:
         return Registry(settings.detectors)
     return SharedRegistry(settings.detectors, settings.shared, index=settings.shared_index)
-
-
-def is_recalibration(detector: Detector, *, of: Detector) -> bool:
-    """Whether two versions of a source differ in their calibration only."""
-    same_templates = list(detector.memory.templates) == list(of.memory.templates)
-    return same_templates and all(np.array_equal(values, of.params[name]) for name, values in detector.params.items())
