@@ -22,7 +22,7 @@ from logmeta.config import BASE_MODEL
 from logmeta.errors import ScoreError, UsageError
 from logmeta.evidence import EvidenceReader, Memory
 from logmeta.explain import KNOWN, SIGNATURE
-from logmeta.feedback import Label, labelled, lowered, without
+from logmeta.feedback import Absorbed, Label, labelled, lowered, without
 from logmeta.grouping import WindowReference
 from logmeta.meta.base import BaseModel, load_base
 from logmeta.meta.likeness import likeness
@@ -101,6 +101,10 @@ class MetaModel:
         return onboard(self.base, in_streams(list(as_records(lines)), stream_regex), known_bad, asked)
 
 
+def _looked_up(values: Mapping[str, float], templates: Sequence[str]) -> FloatArray:
+    return np.array([values.get(template, 0.0) for template in templates], dtype=np.float32)
+
+
 @lru_cache(maxsize=1)
 def _shipped() -> BaseModel:
     return load_base()
@@ -154,6 +158,7 @@ class Detector:
     achieved: Mapping[float, float] = field(default_factory=dict)
     smoothing: float = SMOOTHING
     labels: tuple[Label, ...] = ()
+    absorbed: tuple[Absorbed, ...] = ()
 
     @cached_property
     def level(self) -> AlarmLevel:
@@ -204,13 +209,26 @@ class Detector:
         """What the words of lines add to their raw scores in all, shape (n,)."""
         different = list(dict.fromkeys(templates))
         more = dict(zip(different, np.sum(list(self.added(different).values()), axis=0).tolist(), strict=True))
-        less = self._lowered
-        return np.array([more[template] - less.get(template, 0.0) for template in templates], dtype=np.float32)
+        return np.array([more[template] for template in templates], dtype=np.float32)
 
     @property
-    def _lowered(self) -> dict[str, float]:
-        """By how much lines of templates are lowered that people called ordinary."""
-        return lowered(self.labels, self.calibration.raw_at(-math.log(self.level.level))) if self.labels else {}
+    def lowered_by_template(self) -> Mapping[str, float]:
+        """By how much lines of templates are lowered that people called ordinary, or that were absorbed."""
+        return self._lowered(self.labels)
+
+    def lowered(self, templates: Sequence[str]) -> tuple[FloatArray, FloatArray] | None:
+        """By how much lines of these templates are lowered, shape (n,), and how much of that was absorbed, so that
+        the lines behind them gain by it, too; None where no template ever is."""
+        less = self.lowered_by_template
+        if not less:
+            return None
+        absorbed = self._lowered(())
+        return _looked_up(less, templates), _looked_up(absorbed, templates)
+
+    def _lowered(self, labels: tuple[Label, ...]) -> Mapping[str, float]:
+        if not (labels or self.absorbed):
+            return {}
+        return lowered(labels, self.absorbed, self.calibration.raw_at(-math.log(self.level.level)))
 
     def feedback(self, line: ScoredLine, *, anomalous: bool, by: str | None = None) -> Label:
         """Take a person's word on a scored line; undo it with `undo_feedback`.
@@ -229,7 +247,7 @@ class Detector:
         """
         if line.source != self.source:
             raise UsageError(f"the line is of source {line.source!r}, this detector is of {self.source!r}")
-        raw = line.raw_score + self._lowered.get(line.template, 0.0)
+        raw = line.raw_score + self.lowered_by_template.get(line.template, 0.0)
         label = Label(line.template, anomalous, raw, by, datetime.now(UTC).isoformat(timespec="seconds"))
         self.labels = labelled(self.labels, label)
         return label
@@ -299,6 +317,7 @@ class Detector:
             "achieved_shares": {f"{asked:g}": round(share, 4) for asked, share in self.achieved.items()},
             "provisional": self.provisional,
             "labels": len(self.labels),
+            "absorbed": len(self.absorbed),
             "adapted_net_trusted": self.trusted,
             "warnings": list(self.warnings()),
         }
