@@ -17,6 +17,7 @@ import numpy as np
 
 from logmeta.alarms import LINES_PER_ALARM
 from logmeta.calibrate import ASKED_SHARES, AlarmLevel, Calibration
+from logmeta.canaries import Canaries
 from logmeta.closing import WindowScorer
 from logmeta.config import BASE_MODEL
 from logmeta.errors import ScoreError, UsageError
@@ -154,6 +155,7 @@ class Detector:
     achieved: Mapping[float, float] = field(default_factory=dict)
     smoothing: float = SMOOTHING
     labels: tuple[Label, ...] = ()
+    canaries: Canaries = field(default_factory=Canaries)
 
     @cached_property
     def level(self) -> AlarmLevel:
