@@ -10,7 +10,8 @@ import httpx
 import pytest
 from logs import lines
 from running import Relay, start_scorer
-from saved import Saved
+from saved import FILES, Saved
+from saved import content as saved_content
 
 from logmeta.elastic.client import Address
 from logmeta.elastic.node import free_port
@@ -45,7 +46,7 @@ def synced(*registries):
 
 
 def content(registry, source):
-    return (registry.path(source) / "manifest.json").read_text()
+    return saved_content(registry.path(source))
 
 
 def test_what_one_publishes_the_other_has(shared):
@@ -55,7 +56,7 @@ def test_what_one_publishes_the_other_has(shared):
     synced(two)
     assert two.sources() == ["payments"]
     assert content(two, "payments") == "a as version 1"
-    assert (two.path("payments") / "weights.bin").read_bytes() == bytes(range(256))
+    assert (two.path("payments") / "weights.safetensors").read_bytes() == bytes(range(256))
 
 
 def test_versions_count_over_all_scorers(shared):
@@ -97,7 +98,7 @@ def test_of_many_who_publish_at_once_each_gets_a_version_of_its_own(shared):
     assert sorted(found) == ["1", "2", "3", "4"]
     registries[0]._client.indices.refresh(index=registries[0]._index)
     files = registries[0]._client.count(index=registries[0]._index, query={"term": {"kind": "file"}})
-    assert files["count"] == 2 * len(found), "files of a publication that lost stay behind"
+    assert files["count"] == (len(FILES) + 1) * len(found), "files of a publication that lost stay behind"
 
 
 def test_a_decision_is_everybodys(shared):
