@@ -79,11 +79,6 @@ def write_info(folder: Path, info: VersionInfo) -> None:
         path.unlink(missing_ok=True)
 
 
-def is_told(folder: Path, version: str) -> bool:
-    """Whether it is written down where a version comes from."""
-    return (folder / FOLDER / f"{version}.json").exists()
-
-
 def _files(folder: Path) -> list[Path]:
     return sorted((p for p in (folder / FOLDER).glob("*.json") if p.stem.isdecimal()), key=lambda path: int(path.stem))
 

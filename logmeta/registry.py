@@ -8,7 +8,6 @@ version comes from. Only the newest versions, and those in use, are kept.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import os
@@ -16,6 +15,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -177,9 +177,9 @@ class Registry:
             SupersededError: another version than `instead_of` is current now.
         """
         folder = self._folder(detector.source)
-        with self._alone():
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
             self._check_current(detector.source, instead_of)
-            folder.mkdir(parents=True, exist_ok=True)
             write_text(folder / "source", detector.source)
             parent, version = self.current(detector.source), self._place(detector, folder)
             write_info(folder, VersionInfo.of(detector, version, parent=parent, why=why, by=by))
@@ -216,7 +216,8 @@ class Registry:
         """
         for version in filter(None, (current, changes.get("shadow"))):
             self.check(source, version, base=base)
-        with self._alone():
+        self._folder(source).mkdir(parents=True, exist_ok=True)
+        with _alone(self._folder(source)):
             self._check_current(source, instead_of)
             standing = replace(self.standing(source), **changes).using(current)
             self._write_standing(source, standing)
@@ -242,14 +243,6 @@ class Registry:
         if waiting is None and self.current(source) is None:
             raise UsageError(f"source {source!r} has no version to approve; onboard it, or wait until it has learned")
         return self.decide(source, current=waiting, **{**changes, "waiting": None, "approved": True})
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One writer at a time, of all threads and processes on this folder."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def _no_version(self, source: str, version: str) -> UsageError:
         """What to raise when a version is asked for that is not there."""
@@ -344,6 +337,17 @@ class Registry:
 
     def _folder(self, source: str) -> Path:
         return self.root / source_folder(source)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While nobody else publishes into this folder, in this process or another: what one replaces is what is there."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # given back when it is closed, also by a process that is killed
+        yield
+    finally:
+        os.close(handle)
 
 
 def _moved(saved: Path, target: Path) -> bool:

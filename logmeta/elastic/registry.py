@@ -15,6 +15,7 @@ import contextlib
 import logging
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -27,8 +28,8 @@ from elasticsearch.helpers import scan
 
 from logmeta.atomic import write_text
 from logmeta.elastic.client import Address, backend_errors, connect
-from logmeta.errors import ArtifactError, BackendError
-from logmeta.lineage import KEEP_VERSIONS, MOST_ENTRIES, VersionInfo, Why, expendable, is_told, write_info
+from logmeta.errors import ArtifactError, BackendError, UnreachableError
+from logmeta.lineage import KEEP_VERSIONS, MOST_ENTRIES, VersionInfo, Why, expendable, write_info
 from logmeta.records import JsonValue
 from logmeta.registry import ANY, Registry, Standing, SupersededError, source_folder
 
@@ -59,10 +60,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A source's document. `revision` counts its changes; `read_as` is what it must still be when written again.
-
-    `born` is drawn when the document is made: after the index was deleted and made anew, revisions count anew too.
-    """
+    """A source's document. `revision` counts its changes; `read_as` is what it must still be when written again."""
 
     source: str
     current: str | None = None
@@ -70,7 +68,6 @@ class Entry:
     lineage: dict[str, VersionInfo] = field(default_factory=dict)
     standing: Standing = field(default_factory=Standing)
     revision: int = 0
-    born: str = field(default_factory=lambda: secrets.token_hex(8))
     read_as: dict[str, Any] = field(default_factory=lambda: {"op_type": "create"})
 
     @property
@@ -103,7 +100,6 @@ class Entry:
             "lineage": {version: info.to_dict() for version, info in self.lineage.items()},
             "standing": self.standing.to_dict(),
             "revision": self.revision + 1,
-            "born": self.born,
         }
 
     @classmethod
@@ -113,8 +109,8 @@ class Entry:
         read_as = {f"if_{name}": hit.get(f"_{name}") for name in ("seq_no", "primary_term")}
         versions = {version: Published(p["prefix"], tuple(p["files"])) for version, p in kept["versions"].items()}
         lineage = {version: VersionInfo.from_dict(fields) for version, fields in kept.get("lineage", {}).items()}
-        standing, born = Standing.from_dict(kept["standing"]), kept.get("born", "")
-        return cls(kept["source"], kept["current"], versions, lineage, standing, kept["revision"], born, read_as)
+        standing = Standing.from_dict(kept["standing"])
+        return cls(kept["source"], kept["current"], versions, lineage, standing, kept["revision"], read_as)
 
 
 class SharedRegistry(Registry):
@@ -165,7 +161,7 @@ class SharedRegistry(Registry):
         """
         with self._lock, backend_errors(self._address):
             for _ in range(ATTEMPTS):
-                entry = self._entry(detector.source)
+                entry = self._expected(detector.source)
                 self._check_entry(entry, instead_of)
                 info = VersionInfo.of(detector, entry.next_version, parent=entry.current, why=why, by=by)
                 if self._publish(detector, entry, info, waiting=waiting):
@@ -184,7 +180,7 @@ class SharedRegistry(Registry):
         """As in a folder, and for every scorer. Raises what it does there, or BackendError."""
         with self._lock, backend_errors(self._address):
             for _ in range(ATTEMPTS):
-                entry = self._entry(source)
+                entry = self._expected(source)
                 self._check_entry(entry, instead_of)
                 for version in filter(None, (current, changes.get("shadow"))):
                     self._check_published(entry, version, base)
@@ -217,6 +213,16 @@ class SharedRegistry(Registry):
             return Entry.of(self._client.get(index=self._index, id=_source_id(source)).body)
         except NotFoundError:
             return Entry(source)
+
+    def _expected(self, source: str) -> Entry:
+        """The source's document as it should be there. Raises UnreachableError when the index has lost it."""
+        entry = self._entry(source)
+        if entry.revision == 0 and self._mirrored(source).get("revision", 0):
+            raise UnreachableError(
+                f"{self._index} has lost source {source!r} (was it deleted?); the next look at it, within seconds, "
+                f"puts the current version there again: try again then"
+            )
+        return entry
 
     def _write(self, entry: Entry) -> bool:
         """False when the source's document is not any more as it was read."""
@@ -276,13 +282,23 @@ class SharedRegistry(Registry):
             return
         published = {version: self._upload(self._folder(source) / version, source, version) for version in here}
         lineage = {info.version: info for info in self.lineage(source)}
-        current = self.current(source)
-        offered = replace(entry, current=current, versions=published, lineage=lineage, standing=self.standing(source))
+        offered = replace(
+            entry,
+            current=self.current(source),
+            versions=published,
+            lineage=lineage,
+            standing=self.standing(source),
+            revision=self._lost_at(source),
+        )
         if self._write(offered):
             self._take_over(self._entry(source))
         else:
             for files in published.values():
                 self._delete(files)
+
+    def _lost_at(self, source: str) -> int:
+        """Where the revisions of a source go on that the index has lost: beyond what any scorer has seen of it."""
+        return int(time.time()) if self._mirrored(source).get("revision", 0) else 0
 
     def _follow(self, entry: Entry) -> bool:
         """As `_take_over`; a source whose files are missing keeps what it has here, and holds no other source up."""
@@ -294,20 +310,18 @@ class SharedRegistry(Registry):
 
     def _take_over(self, entry: Entry) -> bool:
         """Bring a source's folder to what its document says, unless it has been there already."""
-        here = self._mirrored(entry.source)
-        is_same = here.get("born", entry.born) == entry.born
-        if is_same and entry.revision <= here.get("revision", 0):
+        if entry.revision <= self._mirrored(entry.source).get("revision", 0):
             return False
         for version in filter(None, (entry.current, entry.standing.waiting, entry.standing.shadow)):
             self._fetch(entry, version)
-        folder = self._folder(entry.source)
-        for info in [i for version, i in entry.lineage.items() if not (is_same and is_told(folder, version))]:
-            write_info(folder, info)
+        told = {info.version: info.made_at for info in self.lineage(entry.source)}
+        for info in [info for info in entry.lineage.values() if told.get(info.version) != info.made_at]:
+            write_info(self._folder(entry.source), info)
         self._write_standing(entry.source, entry.standing)
         if entry.current is not None:
             write_text(self._folder(entry.source) / "current", entry.current)
         versions = sorted(entry.versions, key=int)
-        self._note(entry.source, born=entry.born, revision=entry.revision, versions=versions)
+        self._note(entry.source, revision=entry.revision, versions=versions)
         for version in set(Registry.versions(self, entry.source)) & entry.lineage.keys() - entry.versions.keys():
             self._remove(entry.source, version)
         return True
@@ -342,7 +356,7 @@ class SharedRegistry(Registry):
                 self._fetch(entries[source], version)
 
     def _mirrored(self, source: str) -> dict[str, Any]:
-        """What is known of the source's document: `born`, `revision`, `versions`, and which of them are `here`."""
+        """What is known of the source's document: `revision`, `versions`, and which of them are `here`."""
         try:
             found: dict[str, Any] = orjson.loads((self._folder(source) / "shared.json").read_bytes())
         except (FileNotFoundError, orjson.JSONDecodeError):
