@@ -17,6 +17,7 @@ import numpy as np
 
 from logmeta.alarms import LINES_PER_ALARM
 from logmeta.calibrate import ASKED_SHARES, AlarmLevel, Calibration
+from logmeta.canaries import Canaries
 from logmeta.closing import WindowScorer
 from logmeta.config import BASE_MODEL
 from logmeta.errors import ScoreError, UsageError
@@ -159,6 +160,7 @@ class Detector:
     smoothing: float = SMOOTHING
     labels: tuple[Label, ...] = ()
     absorbed: tuple[Absorbed, ...] = ()
+    canaries: Canaries = field(default_factory=Canaries)
 
     @cached_property
     def level(self) -> AlarmLevel:
@@ -247,10 +249,14 @@ class Detector:
         """
         if line.source != self.source:
             raise UsageError(f"the line is of source {line.source!r}, this detector is of {self.source!r}")
-        raw = line.raw_score + self.lowered_by_template.get(line.template, 0.0)
+        raw = self.without_labels(line.template, line.raw_score)
         label = Label(line.template, anomalous, raw, by, datetime.now(UTC).isoformat(timespec="seconds"))
         self.labels = labelled(self.labels, label)
         return label
+
+    def without_labels(self, template: str, raw_score: float) -> float:
+        """What a line of this template would have scored if its like were not called ordinary, or absorbed."""
+        return raw_score + self.lowered_by_template.get(template, 0.0)
 
     def undo_feedback(self, number: int) -> Label:
         """Withdraw the label of that number, counted from 1 as in `labels`. Raises UsageError when there is none."""
