@@ -169,7 +169,8 @@ def test_a_deleted_index_is_told_and_comes_back_from_a_folder_as_everybodys(shar
         with pytest.raises(BackendError, match="lost source 'payments'"):
             change()
     assert content(one, "payments") == "c as version 3"
-    synced(one, two)
+    one.sync()
+    synced(two)
     assert two.publish(Saved("payments", "d"), instead_of="3") == "4"
     synced(one)
     assert content(one, "payments") == content(two, "payments") == "d as version 4"
