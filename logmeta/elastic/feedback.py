@@ -29,7 +29,7 @@ WORDS: Final = {"normal": False, "anomaly": True}
 BY: Final = "elasticsearch"  # who spoke where the document does not say
 PAGE: Final = 200
 ASKING_S: Final = 60.0
-CONFLICT: Final = 409
+RETRIES: Final = 5  # of a mark on a document that others write at the same moment
 _SHOWN: Final = 300
 _REFUSALS: Final = ("input", "usage", "unknown_source", "artifact")  # that another try would bring again
 _PASSING: Final = (408, 409, 429, 502, 503, 504)
@@ -37,15 +37,13 @@ _PASSING: Final = (408, 409, 429, 502, 503, 504)
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the words. One that changed while it was taken waits for the next pass."""
+    """What became of the words."""
 
     taken: int = 0
     refused: int = 0
-    changed: int = 0
 
     def __str__(self) -> str:
-        changed = f", {self.changed} changed meanwhile" if self.changed else ""
-        return f"{self.taken} words taken, {self.refused} refused{changed}"
+        return f"{self.taken} words taken, {self.refused} refused"
 
 
 class FeedbackClient:
@@ -82,8 +80,6 @@ class FeedbackClient:
 class _Found(TypedDict):
     _index: str
     _id: str
-    _seq_no: int
-    _primary_term: int
     _routing: NotRequired[str]
     _source: Fields
 
@@ -131,8 +127,8 @@ def waiting() -> Fields:
     unlike: list[JsonValue] = [
         _bool(filter=[_term("feedback", word)], must_not=[_term("feedback_taken", word)]) for word in WORDS
     ]
-    known: Fields = {"terms": {"logmeta.feedback": list(WORDS)}}
-    unknown = _bool(filter=[_exists("feedback")], must_not=[known, _exists("feedback_at")])
+    refused = _bool(filter=[_exists("feedback_taken")], must_not=[_terms("feedback_taken")])
+    unknown = _bool(filter=[_exists("feedback")], must_not=[_terms("feedback"), refused])
     return _bool(should=[*unlike, unknown], minimum_should_match=1)
 
 
@@ -140,7 +136,6 @@ def _waiting(client: Elasticsearch, address: Address, pattern: str) -> Iterator[
     query: Fields = {
         "query": waiting(),
         "sort": [{"_seq_no": "asc"}],
-        "seq_no_primary_term": True,
         "_source": ["logmeta", "logmeta.*"],
     }
     with backend_errors(address):
@@ -161,18 +156,19 @@ def _marks(document: Fields, why: str | None) -> Fields:
 def _mark(
     client: Elasticsearch, address: Address, hit: _Found, marks: Fields, tally: Tally, patience: Patience
 ) -> None:
-    """Write the marks, unless the document was changed since it was read. Raises BackendError when it takes none."""
-    target: Fields = {"_index": hit["_index"], "_id": hit["_id"]}
-    target |= {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
+    """Write the marks, also on a document with another word by now: that one then differs from what was taken.
+
+    Raises:
+        BackendError: the document takes no mark.
+    """
+    target: Fields = {"_index": hit["_index"], "_id": hit["_id"], "retry_on_conflict": RETRIES}
     if "_routing" in hit:
         target["routing"] = hit["_routing"]
     write = Write({"update": target}, {"doc": {"logmeta": marks}})
     [item] = send(client, address, [write], pipeline=NO_PIPELINE, patience=patience, wait_for_refresh=True)
-    if item["status"] == CONFLICT:
-        tally.changed += 1
-    elif (why := refusal(item)) is not None:
+    if (why := refusal(item)) is not None:
         raise BackendError(f"{hit['_index']} takes no mark that a word was taken: {why}; correct that, then go on")
-    elif marks["feedback_error"] is None:
+    if marks["feedback_error"] is None:
         tally.taken += 1
     else:
         tally.refused += 1
@@ -199,6 +195,10 @@ def _bool(**clauses: JsonValue) -> Fields:
 
 def _term(name: str, value: str) -> Fields:
     return {"term": {f"logmeta.{name}": value}}
+
+
+def _terms(name: str) -> Fields:
+    return {"terms": {f"logmeta.{name}": list(WORDS)}}
 
 
 def _exists(name: str) -> Fields:
