@@ -20,7 +20,7 @@ from logmeta.calibrate import ASKED_SHARES, AlarmLevel, Calibration
 from logmeta.canaries import Canaries
 from logmeta.closing import WindowScorer
 from logmeta.config import BASE_MODEL
-from logmeta.errors import ScoreError, UsageError
+from logmeta.errors import InputError, ScoreError, UsageError
 from logmeta.evidence import EvidenceReader, Memory
 from logmeta.explain import KNOWN, SIGNATURE
 from logmeta.feedback import Absorbed, Label, labelled, lowered, without
@@ -231,6 +231,27 @@ class Detector:
         if not (labels or self.absorbed):
             return {}
         return lowered(labels, self.absorbed, self.calibration.raw_at(-math.log(self.level.level)))
+
+    def learn(self, lines: Iterable[str | LogRecord], *, including_alarms: bool = False) -> None:
+        """Take later ordinary lines into memory, all or none: what a session that scored them knows, the next begins
+        with. What they say and how often becomes ordinary; the calibration and `lines_used` stay as they are.
+
+        Raises:
+            InputError: a line is anomalous, and not told to learn alarms too.
+        """
+        session, records, templates = self.session(), as_records(lines), list[str]()
+        while batch := list(itertools.islice(records, BATCH)):
+            scored = session.score(in_streams(batch, self.stream_regex))
+            odd = next((line for line in scored if line.alarm_id is not None), None)
+            if odd is not None and not including_alarms:
+                raise InputError(
+                    f"line {odd.line_no} alarms ({self.explain(odd)}) and would be ordinary from then on, so nothing "
+                    f"was learned; leave it out, or learn including_alarms=True"
+                )
+            templates += [line.template for line in scored if line.line_no == line.record_line_no]
+        self.memory = session.learned(templates)
+        for name in ("level", "window_scorer"):  # they are computed once, from the memory as it was
+            self.__dict__.pop(name, None)
 
     def feedback(self, line: ScoredLine, *, anomalous: bool, by: str | None = None) -> Label:
         """Take a person's word on a scored line; undo it with `undo_feedback`.

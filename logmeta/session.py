@@ -12,6 +12,7 @@ import numpy as np
 from logmeta.alarms import AlarmState
 from logmeta.calibrate import score_of
 from logmeta.closing import OpenWindows
+from logmeta.evidence import Memory
 from logmeta.explain import reasons_for, sentences
 from logmeta.grouping import Line
 from logmeta.header import split_header
@@ -63,6 +64,11 @@ class ScoringSession:
         self._incidents, self._told = IncidentTracker(), Told()
         self.recalibrate(detector)
         self._windows = None if detector.window_scorer is None else OpenWindows(detector.window_scorer)
+
+    def learned(self, templates: Sequence[str]) -> Memory:
+        """The detector's memory behind the lines scored here, whose templates these are; the session is over."""
+        numbers = [self._reader.parser.number_of(template) for template in templates]
+        return self._reader.learned(self.detector.memory, numbers)
 
     def copy(self) -> ScoringSession:
         """A session of its own that goes on from here; what is frozen is shared."""
