@@ -45,6 +45,10 @@ def serve(
     keep_versions: Annotated[
         int, typer.Option(help="A source's newest versions to keep, beside those in use.", min=2)
     ] = 20,
+    respond: Annotated[
+        Literal["notify", "recalibrate", "absorb", "relearn"],
+        typer.Option(help="About drift, where `sources respond` says nothing else (docs/drift.md)."),
+    ] = "notify",
     warm: Annotated[int, typer.Option(help="Sources used last to open before the scorer is ready.", min=0)] = 200,
     max_open: Annotated[int, typer.Option(help="Most sources open at once.", min=1)] = 1_000,
     max_memory_mib: Annotated[int, typer.Option(help="Resident set from which sources are closed.", min=1)] = 2_048,
@@ -84,6 +88,7 @@ def serve(
             learn_lines=learn_lines,
             refresh_lines=REFRESH_LINES if refresh else 0,
             keep_versions=keep_versions,
+            respond=respond,
             warm=warm,
             max_sources=max_sources,
             max_open=max_open,
