@@ -92,7 +92,8 @@ def _undo(scorer: Scorer, source: str, identity: str, by: str | None) -> Result:
     gone: list[Label | Absorbed] = []
 
     def rest(old: Detector) -> Detector:
-        gone[:] = [one for one in (*old.labels, *old.absorbed) if one.id == identity] or _no_label(identity)
+        said: tuple[Label | Absorbed, ...] = (*old.labels, *old.absorbed)
+        gone[:] = [one for one in said if one.id == identity] or _no_label(identity)
         labels = tuple(label for label in old.labels if label.id != identity)
         return replace(old, labels=labels, absorbed=tuple(one for one in old.absorbed if one.id != identity))
 

@@ -62,8 +62,8 @@ async def list_labels(scorer: Scorer, request: Request) -> Response:
     if await run_in_threadpool(scorer.sources.registry.current, source) is None:
         return refuse(scorer, 404, "unknown_source", f"no detector of source {source[:60]!r}; see GET /v1/detectors")
     labels, absorbed = await run_in_threadpool(words_of, scorer.sources.registry, source)
-    shown = {"labels": [label_fields(label, i) for i, label in enumerate(labels, 1)]}
-    return as_json({"source": source, **shown, "absorbed": [absorbed_fields(one) for one in absorbed]})
+    said = [label_fields(label, i) for i, label in enumerate(labels, 1)]
+    return as_json({"source": source, "labels": [*said], "absorbed": [absorbed_fields(one) for one in absorbed]})
 
 
 def with_last_seen(scorer: Scorer, entries: Sequence[Result]) -> list[Result]:
