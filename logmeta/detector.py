@@ -22,7 +22,7 @@ from logmeta.config import BASE_MODEL
 from logmeta.errors import InputError, ScoreError, UsageError
 from logmeta.evidence import EvidenceReader, Memory
 from logmeta.explain import KNOWN, SIGNATURE
-from logmeta.feedback import Label, labelled, lowered, without
+from logmeta.feedback import Absorbed, Label, labelled, lowered, without
 from logmeta.grouping import WindowReference
 from logmeta.meta.base import BaseModel, load_base
 from logmeta.meta.likeness import likeness
@@ -101,6 +101,10 @@ class MetaModel:
         return onboard(self.base, in_streams(list(as_records(lines)), stream_regex), known_bad, asked)
 
 
+def _looked_up(values: Mapping[str, float], templates: Sequence[str]) -> FloatArray:
+    return np.array([values.get(template, 0.0) for template in templates], dtype=np.float32)
+
+
 @lru_cache(maxsize=1)
 def _shipped() -> BaseModel:
     return load_base()
@@ -154,6 +158,7 @@ class Detector:
     achieved: Mapping[float, float] = field(default_factory=dict)
     smoothing: float = SMOOTHING
     labels: tuple[Label, ...] = ()
+    absorbed: tuple[Absorbed, ...] = ()
 
     @cached_property
     def level(self) -> AlarmLevel:
@@ -204,13 +209,26 @@ class Detector:
         """What the words of lines add to their raw scores in all, shape (n,)."""
         different = list(dict.fromkeys(templates))
         more = dict(zip(different, np.sum(list(self.added(different).values()), axis=0).tolist(), strict=True))
-        less = self._lowered
-        return np.array([more[template] - less.get(template, 0.0) for template in templates], dtype=np.float32)
+        return np.array([more[template] for template in templates], dtype=np.float32)
 
     @property
-    def _lowered(self) -> dict[str, float]:
-        """By how much lines of templates are lowered that people called ordinary."""
-        return lowered(self.labels, self.calibration.raw_at(-math.log(self.level.level))) if self.labels else {}
+    def lowered_by_template(self) -> Mapping[str, float]:
+        """By how much lines of templates are lowered that people called ordinary, or that were absorbed."""
+        return self._lowered(self.labels)
+
+    def lowered(self, templates: Sequence[str]) -> tuple[FloatArray, FloatArray] | None:
+        """By how much lines of these templates are lowered, shape (n,), and how much of that was absorbed, so that
+        the lines behind them gain by it, too; None where no template ever is."""
+        less = self.lowered_by_template
+        if not less:
+            return None
+        absorbed = self._lowered(())
+        return _looked_up(less, templates), _looked_up(absorbed, templates)
+
+    def _lowered(self, labels: tuple[Label, ...]) -> Mapping[str, float]:
+        if not (labels or self.absorbed):
+            return {}
+        return lowered(labels, self.absorbed, self.calibration.raw_at(-math.log(self.level.level)))
 
     def learn(self, lines: Iterable[str | LogRecord], *, including_alarms: bool = False) -> None:
         """Take later ordinary lines into memory, all or none: what a session that scored them knows, the next begins
@@ -256,8 +274,8 @@ class Detector:
         return label
 
     def without_labels(self, template: str, raw_score: float) -> float:
-        """What a line of this template would have scored if nobody had called its like ordinary."""
-        return raw_score + self._lowered.get(template, 0.0)
+        """What a line of this template would have scored without any label, and nothing absorbed."""
+        return raw_score + self.lowered_by_template.get(template, 0.0)
 
     def undo_feedback(self, number: int) -> Label:
         """Withdraw the label of that number, counted from 1 as in `labels`. Raises UsageError when there is none."""
@@ -324,6 +342,7 @@ class Detector:
             "achieved_shares": {f"{asked:g}": round(share, 4) for asked, share in self.achieved.items()},
             "provisional": self.provisional,
             "labels": len(self.labels),
+            "absorbed": len(self.absorbed),
             "adapted_net_trusted": self.trusted,
             "warnings": list(self.warnings()),
         }
