@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -77,6 +78,24 @@ def write_info(folder: Path, info: VersionInfo) -> None:
     write_text(folder / FOLDER / f"{info.version}.json", orjson.dumps(info.to_dict()).decode())
     for path in _files(folder)[:-MOST_ENTRIES]:
         path.unlink(missing_ok=True)
+
+
+def print_lineage(lineage: Sequence[VersionInfo], current: str | None, *, as_json: bool) -> None:
+    """To stdout: as JSON oldest first, or as a table newest first in which the version in use has a star."""
+    out = sys.stdout
+    if as_json:
+        out.write(orjson.dumps([info.to_dict() for info in lineage], option=orjson.OPT_INDENT_2).decode() + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("version", "made from", "at", "why", "by", "lines", "labels", "kept", box=None)
+    for info in reversed(lineage):
+        at, kept = (info.made_at or "")[:16], "yes" if info.kept else "no"
+        cells = (info.parent, at, info.why, info.by, info.lines_used, info.labels, kept)
+        shown = ("-" if cell is None or cell == "" else str(cell) for cell in cells)
+        table.add_row(info.version + "*" * (info.version == current), *shown)
+    Console(file=out, width=None if out.isatty() else 140).print(table)
 
 
 def _files(folder: Path) -> list[Path]:

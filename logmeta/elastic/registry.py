@@ -314,8 +314,8 @@ class SharedRegistry(Registry):
             return False
         for version in filter(None, (entry.current, entry.standing.waiting, entry.standing.shadow)):
             self._fetch(entry, version)
-        told = {info.version: info.made_at for info in self.lineage(entry.source)}
-        for info in [info for info in entry.lineage.values() if told.get(info.version) != info.made_at]:
+        told = {info.version: replace(info, kept=True) for info in self.lineage(entry.source)}
+        for info in [info for info in entry.lineage.values() if told.get(info.version) != info]:
             write_info(self._folder(entry.source), info)
         self._write_standing(entry.source, entry.standing)
         if entry.current is not None:

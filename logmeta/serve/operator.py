@@ -69,6 +69,51 @@ def use(
     _decide(scorer_url, token_file, source, by, current=version)
 
 
+@sources.command(epilog="Example: logmeta sources versions payments")
+def versions(
+    source: Source,
+    scorer_url: ScorerUrl = SCORER_URL,
+    token_file: TokenFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")] = False,
+) -> None:
+    """Where each version of a source's detector comes from, and which are kept."""
+    from logmeta.lineage import VersionInfo, print_lineage
+
+    entry = _ask(scorer_url, token_file, f"/v1/detectors/{quote(source, safe='')}")
+    print_lineage([VersionInfo.from_dict(info) for info in entry["lineage"]], entry["current"], as_json=as_json)
+
+
+@sources.command(epilog="Example: logmeta sources shadow payments 7 && logmeta sources shadow payments")
+def shadow(
+    source: Source,
+    version: Annotated[str | None, typer.Argument(help="Version to try; without it, what came of it so far.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="Try no version any more.")] = False,
+    scorer_url: ScorerUrl = SCORER_URL,
+    token_file: TokenFile = None,
+    by: By = None,
+) -> None:
+    """Let a version score beside the one in use, and see (as JSON) what would change."""
+    if version is not None and off:
+        raise UsageError("give a version to try, or --off, not both")
+    if version is not None or off:
+        _decide(scorer_url, token_file, source, by, shadow=version)
+        return
+    entry = _ask(scorer_url, token_file, f"/v1/detectors/{quote(source, safe='')}")
+    typer.echo(json.dumps(entry["shadow"], indent=2))
+
+
+@sources.command(epilog="Example: logmeta sources promote payments")
+def promote(
+    source: Source,
+    force: Annotated[bool, typer.Option("--force", help="Even if it falls behind the version in use.")] = False,
+    scorer_url: ScorerUrl = SCORER_URL,
+    token_file: TokenFile = None,
+    by: By = None,
+) -> None:
+    """Put the version into use that is tried beside the present one (or waits), unless it falls behind."""
+    _decide(scorer_url, token_file, source, by, promote=True, **({"force": True} if force else {}))
+
+
 def _switch(name: str, words: str, **decision: bool) -> None:
     """A command that sets one flag of a source."""
 
