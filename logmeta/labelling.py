@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import orjson
 
@@ -11,6 +12,7 @@ from logmeta.detector import Detector
 from logmeta.errors import InputError, UsageError
 from logmeta.feedback import Label
 from logmeta.records import ScoredLine
+from logmeta.regression import falls_behind
 from logmeta.scoring import score_path
 
 
@@ -37,11 +39,12 @@ def learned(
     """
     if path is None or not numbers or anomalous is None:
         raise UsageError("feedback needs LINES, --line N and one of --anomaly, --normal (or --list, or --undo N)")
-    told = []
+    told, before = [], replace(detector)
     for line in _found(detector, path, sorted(set(numbers))):
         label = detector.feedback(line, anomalous=anomalous, by=by or getpass.getuser())
         told.append(f"line {line.line_no} (score {line.score:.2f}): {_word(label)} {label.template!r}")
-    return told
+    reason = falls_behind(before, detector)
+    return told if reason is None else [*told, f"note: by these words it falls behind what it was: {reason}"]
 
 
 def _found(detector: Detector, path: str, numbers: Sequence[int]) -> list[ScoredLine]:
