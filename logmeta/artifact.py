@@ -29,7 +29,7 @@ from logmeta.detector import Detector, MetaModel
 from logmeta.encode.sequence import Candidates
 from logmeta.errors import ArtifactError
 from logmeta.evidence import Memory, Reference
-from logmeta.feedback import Label
+from logmeta.feedback import Absorbed, Label
 from logmeta.grouping import WindowReference, Windows
 from logmeta.meta.base import BaseModel
 from logmeta.meta.features import Precedent
@@ -87,6 +87,7 @@ def _write(detector: Detector, folder: Path) -> None:
     templates = {"templates": memory.templates, "tree": memory.tree.snapshot(), **_context_data(memory.context)}
     templates |= {"known_anomalies": detector.known_anomalies, "signatures": sorted(detector.signatures)}
     templates["labels"] = [label.to_dict() for label in detector.labels]
+    templates["absorbed"] = [one.to_dict() for one in detector.absorbed]
     templates["canaries"] = detector.canaries.to_dict()
     if detector.windows is not None:
         templates["window_pairs"] = detector.windows.support.pairs
@@ -293,6 +294,7 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         achieved=dict(manifest["achieved"]),
         smoothing=manifest.get("smoothing", 0.0),
         labels=tuple(Label.from_dict(fields) for fields in data.get("labels", ())),
+        absorbed=tuple(Absorbed.from_dict(fields) for fields in data.get("absorbed", ())),
         canaries=Canaries.from_dict(data.get("canaries", {})),
     )
 

@@ -197,6 +197,31 @@ def feedback(
     typer.echo("\n".join(told), err=True)
 
 
+@app.command(epilog="Example: logmeta absorb today.log --detector detectors/payments --plan")
+def absorb(
+    detector: DetectorOpt,
+    lines: Annotated[str | None, typer.Argument(metavar="LINES", help="A log from before a deploy on, or - .")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be absorbed, and change nothing.")] = False,
+    undo: Annotated[str | None, typer.Option(help="Take back the one of this id, or `all`.")] = None,
+    as_list: Annotated[bool, typer.Option("--list", help="Show what is absorbed, as JSON lines.")] = False,
+) -> None:
+    """Make ordinary what a deploy changed: templates that come back across time and streams and sound like nothing bad.
+
+    See docs/drift.md for the gates. What is absorbed is listed, and undone by its id.
+    """
+    from logmeta import labelling
+
+    found = load(detector)
+    if as_list:
+        for row in labelling.absorbed_rows(found.absorbed):
+            typer.echo(row)
+        return
+    changed, told = labelling.absorbed(found, lines) if undo is None else labelling.taken_back(found, undo)
+    if not plan:
+        changed.save_pretrained(detector)
+    typer.echo("\n".join(told), err=True)
+
+
 @app.command(epilog="Example: logmeta inspect detectors/payments")
 def inspect(
     detector: Annotated[Path, typer.Argument(help="Folder written by `logmeta onboard`.")],
