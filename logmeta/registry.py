@@ -222,6 +222,8 @@ class Registry:
         self._folder(source).mkdir(parents=True, exist_ok=True)
         with _alone(self._folder(source)):
             self._check_current(source, instead_of)
+            if current is not None:
+                self.path(source, current)  # nobody has removed it since
             standing = replace(self.standing(source), **changes).using(current)
             self._write_standing(source, standing)
             if current is not None:

@@ -158,6 +158,8 @@ def _told(done: dict[str, Any], *, is_undo: bool) -> Iterator[str]:
     yield f"{done['source']}: {word}: {label['template']!r} (label {label['id']}), version {done['version']}"
     for gone in done["withdrawn"] if not is_undo else ():
         yield f"withdrawn, since it says the opposite: label {gone['id']} of {gone['by'] or 'nobody named'}"
+    if "warning" in done:
+        yield f"note: by this word it falls behind what it was: {done['warning']}"
 
 
 @sources.command(epilog="Example: logmeta sources respond payments absorb")
