@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from logmeta.elastic.client import Address
 from logmeta.elastic.registry import INDEX
+from logmeta.serve.delivery.settings import WebhookSettings
 from logmeta.serve.tokens import Tokens
 
 Onboarding = Literal["auto", "approve", "off"]
@@ -53,6 +54,7 @@ class ServeSettings:
     max_batch_documents: int = 2048
     max_onboarding: int = 16
     max_source_labels: int = 100
+    webhook: WebhookSettings | None = None
 
     @property
     def name(self) -> str:
