@@ -13,6 +13,8 @@ from logmeta.errors import LogmetaError
 from logmeta.serve.batching import Job, Lane, Worker
 from logmeta.serve.delivery.deliverer import Deliverer
 from logmeta.serve.documents import Document, Result, error_item
+from logmeta.serve.journal.reader import JournalReader
+from logmeta.serve.journal.writer import Journal
 from logmeta.serve.metrics import Metrics
 from logmeta.serve.mirror import Mirror
 from logmeta.serve.settings import ServeSettings
@@ -30,6 +32,10 @@ class Scorer:
         self.settings = settings
         self.metrics = Metrics(max_source_labels=settings.max_source_labels)
         self.sources = Sources(settings=settings, metrics=self.metrics)
+        self.journal = Journal(settings.detectors / f"journal-{settings.name}.sqlite", metrics=self.metrics)
+        self.history = JournalReader(self.journal.path)
+        self.sources.followers.append(self.journal.follow)
+        self.sources.listeners.append(self.journal.note)
         self.mirror = self._mirror()
         self.deliverer = self._deliverer()
         self.worker = Worker(
@@ -71,6 +77,7 @@ class Scorer:
 
     def start(self, *, on_failure: Callable[[], None]) -> None:
         """Load models beside the event loop, so that `/healthz` answers at once."""
+        self.journal.start()
         if self.deliverer is not None:
             self.deliverer.start()
         self.loading = self._loader.submit(self._load)
@@ -82,6 +89,7 @@ class Scorer:
         self._loader.shutdown(wait=True, cancel_futures=True)
         self.worker.close()
         self.sources.close()
+        self.journal.close()
         if self.deliverer is not None:
             self.deliverer.close()
 
