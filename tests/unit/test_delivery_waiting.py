@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from logmeta.serve.delivery.notice import Notice
 from logmeta.serve.delivery.pace import Pace
 from logmeta.serve.delivery.settings import WebhookSettings
@@ -79,10 +81,19 @@ def test_what_is_over_the_rate_becomes_one_message_of_how_many_of_how_many_sourc
     assert clocked.sent() == ["85 more alarms of 7 sources (85 rate limited)"]
 
 
-def test_a_flood_of_small_alarms_leaves_room_for_severe_ones():
+@pytest.mark.parametrize("flood", ["warning", "minor", "major"])
+def test_a_flood_of_smaller_alarms_leaves_room_for_severe_ones(flood):
     clocked = Clocked(per_minute=21)
-    clocked.add(*(alarm(i) for i in range(1_000)), alarm(1_001, severity="critical"))
+    clocked.add(*(alarm(i, severity=flood) for i in range(1_000)), alarm(1_001, severity="critical"))
     assert clocked.sent()[0] == "text 1001"
+
+
+def test_what_is_over_is_told_although_nothing_else_waits_after_a_failure():
+    clocked = Clocked(per_minute=2)
+    clocked.add(alarm(1), alarm(2))
+    assert clocked.sent() == ["text 1"]
+    clocked.now = 60.0
+    assert clocked.sent(failures=3) == ["1 more alarm of 1 source (1 rate limited)"]
 
 
 def test_no_more_than_the_rate_goes_out_whatever_waits():
@@ -99,8 +110,8 @@ def test_a_full_queue_keeps_the_most_severe_and_of_these_the_newest_and_tells_th
     clocked.add(alarm(1, severity="critical"), alarm(2), alarm(3), alarm(4), alarm(5))
     assert len(clocked.queue) == 3 and clocked.counts["dropped"] == 2
     clocked.now = 3_600.0  # an hour later
-    assert clocked.sent(failures=10) == ["text 1", "text 4", "text 5"]
-    assert clocked.sent() == ["2 more alarms of 1 source (2 dropped while the webhook took none)"]
+    dropped = "2 more alarms of 1 source (2 dropped while the webhook took none)"
+    assert clocked.sent(failures=10) == ["text 1", "text 4", "text 5", dropped]
 
 
 def test_every_fifth_failure_the_second_message_is_tried():

@@ -24,6 +24,11 @@ FIELDS: Final = (
 )
 
 
+def sent_text(text: str, most: int) -> str:
+    """A text of a log as it is sent, cut to a bound; every text that leaves passes through here."""
+    return well_formed(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One message. Those of the same source and `alike` within a while are one; `told` is what only this one tells.
@@ -60,7 +65,7 @@ class Notice:
         own: dict[str, JsonValue] = {
             "kind": self.kind,
             "summary": self.summary,
-            "source": _cut(self.source, MAX_NAME),
+            "source": sent_text(self.source, MAX_NAME),
             "severity": self.severity,
             "pagerduty_severity": _PAGERDUTY[self.severity],
             "at": self.at,
@@ -79,22 +84,22 @@ def alarm_notice(line: ScoredLine, *, console: str | None = None) -> Notice:
         kind="alarm",
         source=line.source,
         severity=line.severity,
-        text=f"{_cut(line.source, MAX_NAME)}: {_one_line(line.message)}",
+        text=f"{sent_text(line.source, MAX_NAME)}: {_one_line(line.message)}",
         alike=line.template_id,
         dedup_key=alarm_id,
         at=_now(),
         told={
             "alarm_id": alarm_id,
-            "stream": None if line.stream is None else _cut(line.stream, MAX_NAME),
-            "message": _cut(line.message, MAX_TEXT),
-            "template": _cut(line.template, MAX_TEXT),
+            "stream": None if line.stream is None else sent_text(line.stream, MAX_NAME),
+            "message": sent_text(line.message, MAX_TEXT),
+            "template": sent_text(line.template, MAX_TEXT),
             "template_id": line.template_id,
             "new_template": line.new_template,
             "score": line.score,
             "p_value": line.p_value,
             "provisional": line.provisional,
             "version": line.model.version,
-            "reason": None if top is None else _cut(top.text, MAX_TEXT),
+            "reason": None if top is None else sent_text(top.text, MAX_TEXT),
             "reason_kind": None if top is None else top.kind,
             "link": None if console is None else f"{console}/#/alarm/{alarm_id}",
         },
@@ -103,12 +108,12 @@ def alarm_notice(line: ScoredLine, *, console: str | None = None) -> Notice:
 
 def drift_notice(source: str, drift: Drift, *, console: str | None = None) -> Notice:
     """What a source turned into, for a kind in DRIFT_SEVERITY."""
-    evidence = _cut("; ".join(drift.evidence), MAX_TEXT)
+    evidence = sent_text("; ".join(drift.evidence), MAX_TEXT)
     return Notice(
         kind=f"drift_{drift.kind}",
         source=source,
         severity=DRIFT_SEVERITY[drift.kind],
-        text=f"{_cut(source, MAX_NAME)} looks like {_A[drift.kind]}: {_one_line(evidence)}",
+        text=f"{sent_text(source, MAX_NAME)} looks like {_A[drift.kind]}: {_one_line(evidence)}",
         alike=f"drift {drift.kind}",
         dedup_key=_key("drift", drift.kind, source),
         at=_now(),
@@ -118,7 +123,8 @@ def drift_notice(source: str, drift: Drift, *, console: str | None = None) -> No
 
 def more_notice(count: int, sources: int, severity: str, *, why: str, console: str | None = None) -> Notice:
     """One message for the many that were not sent by themselves."""
-    text = f"{count} more alarms of {sources} {'source' if sources == 1 else 'sources'} ({why})"
+    alarms, of = ("alarm" if count == 1 else "alarms"), ("source" if sources == 1 else "sources")
+    text = f"{count} more {alarms} of {sources} {of} ({why})"
     told: dict[str, JsonValue] = {"reason": why, "reason_kind": "more", "link": console}
     return Notice("more", "logmeta", severity, text, "more", "logmeta-more", _now(), count, sources, told=told)
 
@@ -127,11 +133,7 @@ _A: Final = {"deploy": "a deploy", "incident": "an incident"}
 
 
 def _one_line(text: str) -> str:
-    return _cut(" ".join(text.split()), MAX_NAME)
-
-
-def _cut(text: str, most: int) -> str:
-    return well_formed(text if len(text) <= most else f"{text[: most - 1]}…")
+    return sent_text(" ".join(text.split()), MAX_NAME)
 
 
 def _key(*parts: str) -> str:

@@ -14,8 +14,7 @@ from logmeta.serve.delivery.pace import Pace
 from logmeta.serve.delivery.repeats import Repeats
 from logmeta.serve.delivery.settings import WebhookSettings
 
-KEPT_FOR_SEVERE: Final = 0.25  # of the messages a minute, so that a flood of small alarms hides no large one
-SEVERE: Final = SEVERITIES.index("major")
+KEPT: Final = (0.25, 0.25, 0.1, 0.0)  # of the messages a minute for what is more severe: no flood hides a large alarm
 SUMMARY_S: Final = 60.0
 MOST_SOURCES: Final = 10_000
 TRY_ANOTHER: Final = 5
@@ -95,7 +94,7 @@ class Waiting:
         with self._lock:
             for notice in self._repeats.ended(now):
                 self._admit(notice, now)
-            if self._is_over(now) and not failures:
+            if self._is_over(now) and not (failures and len(self)):
                 self._put(self._over_notice(), now)
             if not len(self) or not self._sent.take(now):
                 return None
@@ -126,8 +125,7 @@ class Waiting:
         return notice
 
     def _admit(self, notice: Notice, now: float) -> None:
-        keep = 0.0 if notice.rank >= SEVERE else KEPT_FOR_SEVERE
-        if self._admitted.take(now, keep=keep):
+        if self._admitted.take(now, keep=KEPT[notice.rank]):
             self._put(notice, now)
         else:
             self._count("rate_limited", notice.count)
