@@ -214,7 +214,7 @@ def test_a_journal_that_cannot_be_read_is_told(tmp_path):
 def test_markup_escapes_what_is_text_and_nothing_else():
     assert tag("b", "<i>", class_='a"b') == '<b class="a&quot;b">&lt;i&gt;</b>'
     assert joined(tag("i", "x"), "&") == "<i>x</i>&amp;"
-    assert text("a\x00\x1b\x7f\x9b\ud800") == "a␀␛␡\ufffd\ufffd"
+    assert text("a\x00\x1b\x7f\x9b\ud800\u202e") == "a␀␛␡\ufffd\ufffd\ufffd"
     assert text("x" * 1_000) == "x" * 299 + "…"
 
 

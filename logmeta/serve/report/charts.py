@@ -23,7 +23,7 @@ def alarms_by_day(facts: Facts) -> Html:
     """A bar a day, the most severe at the bottom, and the budget as a line."""
     height, slot = 200, PLOT / len(facts.span.days)
     counts = [facts.alarms.by_day.get(day.date().isoformat(), Counter()) for day in facts.span.days]
-    top = nice(max([1.0, facts.budget or 0.0, *(count.total() for count in counts)]))
+    top = nice(max([2.0, facts.budget or 0.0, *(count.total() for count in counts)]))
     bars = [_bar(count, LEFT + slot * i, slot, top, height) for i, count in enumerate(counts)]
     budget = _level(facts.budget, top, height, f"budget {facts.budget:g} a day") if facts.budget else ""
     return _svg(height, "Alarms per day", joined(_frame(top, height, facts.span), *bars, budget))
@@ -50,7 +50,7 @@ def top_scores(facts: Facts) -> Html:
 def lines_over_time(facts: Facts) -> Html:
     """How many lines came in each step; those of templates never seen before stand out."""
     height = 150
-    top = nice(max([1.0, *(step.lines for step in facts.steps)]))
+    top = nice(max([2.0, *(step.lines for step in facts.steps)]))
     lines = _columns(facts, lambda step: step.lines, top, height, "lines")
     unseen = _columns(facts, lambda step: step.unseen, top, height, "unseen")
     return _svg(height, "Lines", joined(_frame(top, height, facts.span), lines, unseen))

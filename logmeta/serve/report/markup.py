@@ -9,7 +9,9 @@ from typing import Final
 from logmeta.elastic.verdicts import well_formed
 
 CUT: Final = 300
-_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CONTROL: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)  # and of direction
 
 
 class Html(str):

@@ -172,12 +172,11 @@ def _evidence(event: Row) -> Html:
 
 def _feedback(facts: Facts) -> Html:
     rows = [
-        (_when(e["at"]), e["by"] or "unnamed", _code(e["text"]))
-        for e in reversed(facts.events_of("feedback", "feedback_undone"))
+        (_when(e["at"]), _who(e), _code(e["text"])) for e in reversed(facts.events_of("feedback", "feedback_undone"))
     ]
     return joined(
         tag("h2", "Feedback"),
-        _table(("when", "who", "what"), rows[:MOST_ROWS], classes=("when", "word", "wide")),
+        _table(("when", "who", "what"), rows[:MOST_ROWS], classes=("when", "", "wide")),
         _left_out(len(rows), "words"),
     )
 
@@ -185,7 +184,7 @@ def _feedback(facts: Facts) -> Html:
 def _versions(facts: Facts) -> Html:
     told = ("drift", "feedback", "feedback_undone")
     rows = [
-        (_when(e["at"]), e["kind"].replace("_", " "), e["by"] or "", _code(e["text"]))
+        (_when(e["at"]), e["kind"].replace("_", " "), _who(e), _code(e["text"]))
         for e in reversed(facts.events)
         if e["kind"] not in told
     ]
@@ -230,6 +229,10 @@ def _untold(facts: Facts) -> Html:
 
 def _figure(plot: Html, caption: Html) -> Html:
     return tag("figure", plot, tag("figcaption", caption))
+
+
+def _who(event: Row) -> Html:
+    return text(event["by"] or "", most=60)
 
 
 def _code(value: object) -> Html:
