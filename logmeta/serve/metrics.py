@@ -41,9 +41,11 @@ class Metrics:
         self.skipped = self._counter("skipped", "Documents without a verdict.", "reason")
         self.alarms = self._counter("alarms", "Alarms raised.", "source")
         self.onboardings = self._counter("onboardings", "Detectors made, by outcome.", "outcome")
-        self.refreshes = self._counter("refreshes", "Calibrations renewed from quiet lines, or refused.", "outcome")
+        self.refreshes = self._counter("refreshes", "Versions made by the scorer itself, or refused.", "outcome")
         for outcome in ("published", "refused"):
             self.refreshes.labels(outcome)
+        self.shadow_lines = self._counter("shadow_lines", "Lines a shadow scored, or that came too fast.", "outcome")
+        self.shadows = self._gauge("shadows", "Versions that are tried beside those in use.")
         self.drift_changes = self._counter("drift_changes", "What a source turned into.", "source", "kind")
         self.evictions = self._counter("evictions", "Things dropped because a bound was reached.", "kind")
         self.journal_lost = self._counter("journal_lost", "Batches and events not in the journal.", "reason")

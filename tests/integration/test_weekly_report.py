@@ -50,7 +50,8 @@ def test_the_page_tells_of_the_alarm_its_reasons_the_budget_the_version_and_who_
         "terminated by signal",
         "people say: not an anomaly",
         "ada",
-        "version 2",
+        ">v1<",
+        '<td class="word">feedback</td>',
     ):
         assert words in page
     assert "<script" not in page and "&lt;script&gt;" in page

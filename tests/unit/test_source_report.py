@@ -147,10 +147,17 @@ def test_drift_feedback_and_versions_are_told(tmp_path):
         (NOW, [line(1)]),
         (NOW, drift),
         (NOW, said("feedback", "not an anomaly: disk full", "ada")),
-        (NOW, said("published", "version 4: feedback", version="4")),
+        (NOW, said("decision", "pinned: true", "bob")),
     )
     told = "\n".join(Elements(html(facts(tmp_path))).said)
-    for words in ("3 templates are here to stay", "tenant <*> loaded", "ada", "not an anomaly: disk full", "v4"):
+    for words in (
+        "3 templates are here to stay",
+        "tenant <*> loaded",
+        "ada",
+        "not an anomaly: disk full",
+        "pinned: true",
+        "bob",
+    ):
         assert words in told
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from logmeta.serve.report.facts import SEVERITIES, Facts, Row, Step
+from logmeta.serve.report.facts import SEVERITIES, Facts, Step
 from logmeta.serve.report.markup import Html, joined, tag
 from logmeta.serve.report.span import Span
 
@@ -100,20 +100,21 @@ def _columns(facts: Facts, number: Callable[[Step], int], top: float, height: in
 
 def _marks(facts: Facts, height: int) -> Html:
     """Where the source turned into something else, told at the top, and where a version came, told at the bottom."""
-    drift = [(e, e["details"].get("kind")) for e in facts.events_of("drift") if e["details"].get("kind") not in _CALM]
-    versions = [(e, f"v{e['details'].get('version')}") for e in facts.events_of("published")]
+    told = facts.events_of("drift")
+    drift = [(e["at"], e["details"].get("kind"), e["text"]) for e in told if e["details"].get("kind") not in _CALM]
+    versions = [(str(made.made_at), f"v{made.version}", made.why) for made in facts.made]
     return joined(
         _row(drift, facts, TOP - 8, height, "drift"), _row(versions, facts, height - BOTTOM - 5, height, "version")
     )
 
 
-def _row(told: Sequence[tuple[Row, object]], facts: Facts, y: int, height: int, class_: str) -> Html:
+def _row(told: Sequence[tuple[str, object, str]], facts: Facts, y: int, height: int, class_: str) -> Html:
     """The latest 40, as a line each; a word that would cover the one before it is left to the tables."""
     found, last = [], -math.inf
-    for event, word in told[-_MOST_MARKS:]:
-        x = LEFT + PLOT * facts.span.place(event["at"])
+    for at, word, title in told[-_MOST_MARKS:]:
+        x = LEFT + PLOT * facts.span.place(at)
         place = {"x1": _n(x), "x2": _n(x), "y1": TOP, "y2": height - BOTTOM}
-        found.append(tag("line", tag("title", event["text"]), class_=f"mark {class_}", **place))
+        found.append(tag("line", tag("title", title), class_=f"mark {class_}", **place))
         if x - last > _WORD:
             last = x
             found.append(tag("text", word, x=_n(x + 3), y=y, class_=f"mark {class_}"))

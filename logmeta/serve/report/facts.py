@@ -13,6 +13,7 @@ import orjson
 
 from logmeta.artifact import MANIFEST
 from logmeta.errors import ArtifactError, UsageError
+from logmeta.lineage import VersionInfo
 from logmeta.registry import Registry
 from logmeta.serve.journal.reader import JournalReader, Slice
 from logmeta.serve.labels import words_on
@@ -89,7 +90,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What happened to a source. `labels` are words on templates by their id; `events` come oldest first."""
+    """What happened to a source. `labels` are words on templates by their id.
+
+    `events` and the versions `made` come oldest first.
+    """
 
     source: str
     span: Span
@@ -98,6 +102,7 @@ class Facts:
     steps: Sequence[Step]
     step_s: int
     events: Sequence[Row]
+    made: Sequence[VersionInfo]
     labels: Mapping[str, str]
     current: str | None
     versions: int
@@ -154,6 +159,7 @@ def gather(detectors: Path, source: str, span: Span) -> Facts:
         steps=steps,
         step_s=step_s,
         events=events,
+        made=[made for made in registry.lineage(source) if made.made_at and span.holds(made.made_at)],
         labels=words_on(registry, source),
         current=registry.current(source),
         versions=len(registry.versions(source)),

@@ -24,7 +24,15 @@ def html(facts: Facts) -> str:
         tag("title", f"{facts.source}, {_day(facts.span.since.isoformat())} to {_day(facts.span.until.isoformat())}"),
         tag("style", Html(files(__package__).joinpath("page.css").read_text(encoding="utf-8"))),
     )
-    sections: tuple[Callable[[Facts], Html], ...] = (_over_time, _by_kind, _new, _drift, _feedback, _versions)
+    sections: tuple[Callable[[Facts], Html], ...] = (
+        _over_time,
+        _by_kind,
+        _new,
+        _drift,
+        _feedback,
+        _versions,
+        _decisions,
+    )
     shown = sections if facts.lines or facts.alarms.total else sections[3:]
     body = joined(_top(facts), *(section(facts) for section in shown), _footer(facts))
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
@@ -182,14 +190,31 @@ def _feedback(facts: Facts) -> Html:
 
 
 def _versions(facts: Facts) -> Html:
-    told = ("drift", "feedback", "feedback_undone")
+    rows = [
+        (_when(str(m.made_at)), m.version, m.parent or "", m.why, text(m.by or "", most=60), m.lines_used, m.labels)
+        for m in reversed(facts.made)
+    ]
+    return joined(
+        tag("h2", "Versions"),
+        _table(
+            ("made", "version", "from", "why", "who", "lines", "labels"),
+            [["" if cell is None else cell for cell in row] for row in rows[:MOST_ROWS]],
+            classes=("when", "number", "number", "word", "", "number", "number"),
+        ),
+        _left_out(len(rows), "versions"),
+    )
+
+
+def _decisions(facts: Facts) -> Html:
+    """And whatever else happened."""
+    told = ("drift", "feedback", "feedback_undone", "published")
     rows = [
         (_when(e["at"]), e["kind"].replace("_", " "), _who(e), _code(e["text"]))
         for e in reversed(facts.events)
         if e["kind"] not in told
     ]
     return joined(
-        tag("h2", "Versions and decisions"),
+        tag("h2", "Decisions"),
         _table(("when", "what", "who", ""), rows[:MOST_ROWS], classes=("when", "word", "", "wide")),
         _left_out(len(rows), "events"),
     )
