@@ -10,6 +10,7 @@ from logmeta.elastic.client import Address
 from logmeta.elastic.registry import INDEX
 from logmeta.lineage import KEEP_VERSIONS
 from logmeta.registry import Response
+from logmeta.serve.delivery.settings import WebhookSettings
 from logmeta.serve.tokens import Tokens
 
 Onboarding = Literal["auto", "approve", "off"]
@@ -57,6 +58,7 @@ class ServeSettings:
     max_batch_documents: int = 2048
     max_onboarding: int = 16
     max_source_labels: int = 100
+    webhook: WebhookSettings | None = None
 
     @property
     def name(self) -> str:
