@@ -47,6 +47,7 @@ def onboard(
     stream_regex: Annotated[str | None, typer.Option(help="Its first group names a line's stream.")] = None,
     window: Annotated[str, typer.Option(help="line, sliding:LINES:STEP, tumbling:LINES or session:IDLE_S.")] = "line",
     seed: Annotated[int, typer.Option(help="Same lines and seed, same detector.")] = 0,
+    privacy: Annotated[bool, typer.Option(help="Mask personal data and secrets before anything is learned.")] = True,
 ) -> None:
     """Learn a source from 20 or more of its ordinary lines (50-200 are good) and write a detector folder."""
     from logmeta.records import AlarmBudget
@@ -63,6 +64,7 @@ def onboard(
         stream_regex=stream_regex,
         window=window,
         seed=seed,
+        privacy=privacy,
     )
     detector.save_pretrained(out)
     _say_summary(detector, out)
@@ -197,16 +199,24 @@ def feedback(
     typer.echo("\n".join(told), err=True)
 
 
-@app.command(epilog="Example: logmeta inspect detectors/payments")
+@app.command(epilog="Example: logmeta inspect detectors/payments --privacy")
 def inspect(
     detector: Annotated[Path, typer.Argument(help="Folder written by `logmeta onboard`.")],
     templates: Annotated[bool, typer.Option("--templates", help="List the templates too.")] = False,
+    privacy: Annotated[
+        bool, typer.Option("--privacy", help="Instead, every text that the folder keeps, and what looks personal.")
+    ] = False,
 ) -> None:
-    """Show what a detector knows and promises, as JSON."""
+    """Show what a detector knows and promises, or which texts it keeps, as JSON."""
     import orjson
 
-    found = load(detector)
-    shown = found.summary() | ({"template_list": list(found.memory.templates)} if templates else {})
+    if privacy:
+        from logmeta.kept import kept_by
+
+        shown = kept_by(detector).to_dict()
+    else:
+        found = load(detector)
+        shown = found.summary() | ({"template_list": list(found.memory.templates)} if templates else {})
     typer.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
 
 

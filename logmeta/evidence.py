@@ -237,10 +237,11 @@ class Memory:
     context: Context
     reference: Reference
     precedent: Precedent
+    privacy: bool = False
 
     def parser(self) -> Parser:
         """A parser of its own with the support's templates."""
-        parser = Parser(self.tree, timed=self.timed)
+        parser = Parser(self.tree, timed=self.timed, privacy=self.privacy)
         for template in self.templates:
             parser.number_of(template)
         return parser

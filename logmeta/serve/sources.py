@@ -49,6 +49,7 @@ class OnboardRequest:
     budget_per_day: float | None = None
     stream_regex: str | None = None
     seed: int = 0
+    privacy: bool | None = None  # as the scorer is set
 
 
 class Sources:
@@ -294,6 +295,7 @@ class Sources:
             anomalies=request.anomalies,
             stream_regex=request.stream_regex,
             seed=request.seed,
+            privacy=self._settings.privacy if request.privacy is None else request.privacy,
         )
         version = self.registry.publish(detector, instead_of=instead_of, waiting=waiting)
         return {"source": request.source, "version": version, "summary": detector.summary()}
