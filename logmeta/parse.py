@@ -20,7 +20,7 @@ from drain3.drain import Drain, LogCluster
 from logmeta.header import FOLLOWERS, LEVELS, STAMPS, epoch_seconds, find_stamp, split_header
 from logmeta.masks import Masked, json_message, key_without_digits, key_without_ids, mask
 from logmeta.privacy import Redaction, groups_numbers, private_numbers, redact_words, without_placeholders
-from logmeta.privacy.numbers import FEWEST, LONG
+from logmeta.privacy.numbers import LONG, may_hold_ids
 from logmeta.records import LogRecord, template_id
 
 MAX_SHAPES: Final = 50_000
@@ -174,7 +174,9 @@ class Parser:
         if shape.numbers and len(runs) != shape.runs:
             shape = self._shape_by_key((key_without_digits(line), len(runs)), line)
         seconds = self._seconds_of(shape, line) if shape.stamp else float("nan")
-        places = _public(shape, runs, line) if self.privacy and runs else shape.numbers
+        places = shape.numbers
+        if self.privacy and runs and (shape.grouped or max(map(len, runs)) >= LONG):
+            places = _public(places, runs, line)
         numbers = tuple((slot, min(float(runs[i]), MAX_NUMBER)) for slot, i in places if i < len(runs))
         record, is_head = self._record_of(shape, line_no, stream)
         return ParsedEvent(line_no, record, shape, seconds, numbers, is_head)
@@ -310,11 +312,9 @@ def _places(masked: Masked, public: Redaction, start: int, runs: list[int]) -> t
     return tuple((slot, at[place]) for slot, place in places if place in at)
 
 
-def _public(shape: Shape, runs: Sequence[str], line: str) -> tuple[tuple[str, int], ...]:
+def _public(places: tuple[tuple[str, int], ...], runs: Sequence[str], line: str) -> tuple[tuple[str, int], ...]:
     """The numeric slots that are no part of a card, an IBAN, an ID or a phone number of this line."""
-    places = shape.numbers
-    digits = [len(runs[i]) for _, i in places if i < len(runs)]
-    if max(digits, default=0) < LONG and not (shape.grouped and sum(digits) >= FEWEST):
+    if not may_hold_ids([runs[i] for _, i in places if i < len(runs)]):
         return places
     private = private_numbers(line)
     if not private:

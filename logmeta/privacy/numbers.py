@@ -8,6 +8,7 @@ ISO/IEC 7812-1 (cards), ISO 13616 (IBAN); the checks are python-stdnum's.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 _CARD: Final = (
@@ -44,10 +45,12 @@ _BEHIND_A_WORD: Final = re.compile(
     r"(?P<IDNUM>(?=[A-Z-]{0,9}\d)[A-Z\d][A-Z\d-]{5,14})(?!\w)"
 )
 _GROUPS: Final = re.compile(
-    r"<NUM>[ -]<NUM>[ -]<NUM>|<NUM>[.+A-FU-Y-]<NUM>|\+<NUM>|\(<NUM>\) ?<NUM>-<NUM>|(?<!\w)(?:[A-Z]{2}|[XYZ]-?)<NUM>"
-    r"|<NUM>-?[A-Z](?!\w)|(?:ssn|SSN|[Pp]assport|[Ii]nsurance|[Tt]ax|security)(?: \S+)? [A-Z]{0,3}<NUM>"
+    r"<NUM>[ -]<NUM>[ -]<NUM>|<NUM>[.+A-FU-Y-]<NUM>|\+<NUM>|\(<NUM>\) ?<NUM>-<NUM>|<NUM>-?[A-Z](?!\w)"
+    r"|(?:ssn|SSN|[Pp]assport|[Ii]nsurance|[Tt]ax|security)(?: \S+)? [A-Z]{0,3}<NUM>"
 )
-FEWEST: Final = 7  # digits in any ID
+_FEWEST: Final = 7  # digits in any ID
+_LONGEST: Final = 4  # digits that some group of an ID has
+_FRACTION: Final = 8  # longest group of an ID that is written with a point inside
 LONG: Final = 13  # digits from which on a number alone may be a card or an ID
 
 
@@ -55,6 +58,12 @@ def groups_numbers(masked: str) -> bool:
     """Whether a masked text has numbers side by side in a way that an ID may be written, so that lines of it must be
     looked at one by one."""
     return bool(_GROUPS.search(masked))
+
+
+def may_hold_ids(numbers: Sequence[str]) -> bool:
+    """Whether the numbers of a line have digits enough for an ID; a cheap look before the close one."""
+    digits = [len(number) for number in numbers if len(number) <= _FRACTION or number.isdigit()]
+    return sum(digits) >= _FEWEST and max(digits) >= _LONGEST
 
 
 def name_numbers(text: str) -> str:

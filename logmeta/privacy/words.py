@@ -24,9 +24,7 @@ _TOKENS: Final = (
     r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*+"
 )
 _FOLLOWS: Final = (
-    r"(?= (?:from|logged|logs|signed|by|at|on|has|was|is|via|authenticated|connected|disconnected|created|deleted"
-    r"|removed|changed|added|locked|failed|tried|requested|updated|uploaded|downloaded|viewed|opened|closed|with|does|not)\b"
-    r"|[,;:.)\]]*+(?:$|\s{2}| \()|[,;)\]])"
+    r"(?= (?:from|logs|by|at|on|has|was|is|via|with|does|not|\w{2,20}ed)\b|[,;:.)\]]*+(?:$|\s{2}| \()|[,;)\]])"
 )
 _CAPITAL: Final = r"[^\W\d_a-z][^\W\d_A-Z]{1,30}+"
 _PATTERN: Final = re.compile(
