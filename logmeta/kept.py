@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 
 from logmeta.artifact import read_manifest
+from logmeta.detector import Detector
 from logmeta.privacy import redacted
 from logmeta.records import JsonValue
 
@@ -73,6 +74,16 @@ def kept_by(folder: Path) -> Kept:
         },
         numbers=len(values) - fingerprints,
     )
+
+
+def shown(folder: Path, *, templates: bool = False, privacy: bool = False) -> str:
+    """A detector as `logmeta inspect` shows it, in JSON: its summary, with its templates, or what it keeps."""
+    if privacy:
+        fields = kept_by(folder).to_dict()
+    else:
+        found = Detector.from_pretrained(folder)
+        fields = found.summary() | ({"template_list": list(found.memory.templates)} if templates else {})
+    return orjson.dumps(fields, option=orjson.OPT_INDENT_2).decode()
 
 
 def _texts(value: Any, kind: str = "") -> Iterator[tuple[str, str]]:

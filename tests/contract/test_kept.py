@@ -147,6 +147,14 @@ def test_saving_and_loading_keeps_the_masks_and_the_scores(folders, tmp_path):
     assert again.summary()["privacy"] is True
 
 
+def test_what_joins_a_detector_later_is_masked_too(folders, tmp_path):
+    made = Detector.from_pretrained(folders[True])
+    made.learn(lines(300, 4), including_alarms=True)
+    assert made.memory.privacy is True
+    made.save_pretrained(tmp_path / "later")
+    assert traces(tmp_path / "later") == set()
+
+
 def test_a_reason_names_no_word_that_was_masked(base):
     made = base.onboard(lines(300), source="clinic")
     (line,) = made.session().score(list(_records(["2026-03-02 09:00:00.000 ERROR user zebedee exploded and vanished"])),
