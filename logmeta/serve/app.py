@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from logmeta.serve.answers import RETRY_AFTER, Handler, answering, as_json, guarded, in_json, read_body, refuse
+from logmeta.serve.console_files import show_page
 from logmeta.serve.decisions import decide, parse_decision
 from logmeta.serve.documents import Result, ScoreRequest, parse_score_request
 from logmeta.serve.onboarding import parse_onboard_request
@@ -52,6 +53,8 @@ def _routes(scorer: Scorer) -> list[Route]:
         route("/v1/detectors/{source:path}", show_detector),
         route("/v1/detectors/{source:path}", change_detector, "PATCH"),
         route("/metrics", show_metrics),
+        route("/", show_page, is_open=True),
+        route("/console/{name}", show_page, is_open=True),
         route("/healthz", healthz, is_open=True),
         route("/readyz", readyz, is_open=True),
     ]

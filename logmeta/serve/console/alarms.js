@@ -1,0 +1,108 @@
+// A list of alarms, newest first: older ones on demand, newer ones as they come.
+
+import { get } from "./api.js";
+import { button, el, keyed, visible } from "./dom.js";
+import { giveFeedback } from "./feedback.js";
+import { moment, plural } from "./format.js";
+import { bindKeys, chosenAlarm } from "./keys.js";
+import { alarmLink, sourceLink } from "./links.js";
+import { repeat } from "./live.js";
+import { labelWord, severity } from "./marks.js";
+
+const EVERY_MS = 2_500;
+const PAGE = matchMedia("(max-width: 40rem)").matches ? 15 : 50;
+const MOST = 2_000; // in the page at once; older ones go, and can be asked for again
+
+/** Fills `panel` with the alarms of one source, or of all. `onNew` is told of those that came since. */
+export function alarmList(panel, { source = null, signal, most = MOST, onNew = () => {}, onLoad = () => {} }) {
+  const list = el("ol", { class: "alarms", "data-list": "alarms", role: "list" });
+  const more = button("Older alarms", () => older(state), { class: "quiet", hidden: true });
+  const state = { source, signal, most, list, more, alarms: [], next: null, latest: null, fresh: new Set() };
+  panel.append(list, more);
+  const load = async () => {
+    const came = state.latest === null ? await first(state) : await newer(state);
+    if (came.length) onNew(came);
+    onLoad();
+  };
+  repeat(load, { everyMs: EVERY_MS, signal });
+  return {
+    alarms: () => state.alarms,
+    older: () => older(state),
+    hasOlder: () => state.next !== null,
+    relabel: (id, label) => relabelled(state, id, label),
+  };
+}
+
+async function first(state) {
+  const page = await get("/v1/alarms", { source: state.source, limit: Math.min(PAGE, state.most) }, state.signal);
+  Object.assign(state, { alarms: page.alarms, next: page.next, latest: page.latest });
+  draw(state);
+  return [];
+}
+
+async function newer(state) {
+  const page = await get("/v1/alarms", { source: state.source, after: state.latest, limit: PAGE }, state.signal);
+  state.latest = page.latest ?? state.latest;
+  const came = page.alarms.filter((alarm) => !state.alarms.some((known) => known.alarm_id === alarm.alarm_id));
+  if (!page.alarms.length) return [];
+  for (const alarm of came) state.fresh.add(alarm.alarm_id);
+  const grown = new Map(page.alarms.map((alarm) => [alarm.alarm_id, alarm]));
+  const kept = state.alarms.map((alarm) => grown.get(alarm.alarm_id) ?? alarm);
+  state.alarms = [...came, ...kept].slice(0, state.most);
+  draw(state);
+  return came;
+}
+
+async function older(state) {
+  const page = await get("/v1/alarms", { source: state.source, before: state.next, limit: PAGE }, state.signal);
+  state.alarms = [...state.alarms, ...page.alarms];
+  state.next = page.next;
+  draw(state);
+}
+
+function relabelled(state, id, label) {
+  state.alarms = state.alarms.map((alarm) => (alarm.alarm_id === id ? { ...alarm, label } : alarm));
+  draw(state);
+}
+
+function draw(state) {
+  const empty = { alarm_id: "", none: true };
+  const items = state.alarms.length ? state.alarms : [empty];
+  keyed(state.list, items, (alarm) => alarm.alarm_id, (alarm) => (alarm.none ? none() : item(alarm, state)));
+  state.more.hidden = state.next === null || state.alarms.length >= state.most;
+}
+
+/** The alarms of all sources, as a view of their own. */
+export function openAlarms({ root, signal, arrive }) {
+  const part = el("section", { class: "panel", "aria-label": "Alarms" });
+  const crumbs = el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: "#/", "data-up": true }, "Sources"));
+  root.replaceChildren(el("div", { class: "view-head" }, el("div", {}, crumbs, el("h1", { tabindex: -1 }, "Alarms"))), part);
+  document.title = "Alarms · logmeta";
+  bindKeys(feedbackKeys(alarmList(part, { signal, onLoad: arrive })));
+}
+
+const none = () => el("li", { class: "empty" }, "No alarm yet. New ones appear here by themselves.");
+
+function item(alarm, { source, fresh }) {
+  const place = source === null ? el("a", { class: "alarm-source", href: sourceLink(alarm.source), tabindex: -1 }, visible(alarm.source)) : null;
+  const facts = [moment(alarm.at), place, alarm.stream && el("span", { class: "stream" }, visible(alarm.stream)), alarm.lines > 1 && plural(alarm.lines, "line"), labelWord(alarm.label)];
+  return el(
+    "li",
+    { "data-alarm": alarm.alarm_id, class: fresh.has(alarm.alarm_id) ? "alarm fresh" : "alarm", "data-severity": alarm.severity },
+    severity(alarm),
+    el("a", { class: "item message", href: alarmLink(alarm.alarm_id) }, visible(alarm.message)),
+    el("p", { class: "why" }, visible(alarm.reasons?.[0]?.text ?? "")),
+    el("p", { class: "facts" }, facts.filter(Boolean).map((fact) => el("span", {}, fact))),
+  );
+}
+
+/** The keys n and a for the alarm that has the focus. */
+export function feedbackKeys(list) {
+  const give = (anomalous) => () => {
+    const alarm = list.alarms().find((known) => known.alarm_id === chosenAlarm());
+    if (!alarm) return false;
+    giveFeedback(alarm, anomalous, (label) => list.relabel(alarm.alarm_id, label));
+    return true;
+  };
+  return { n: give(false), a: give(true) };
+}
