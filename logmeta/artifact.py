@@ -40,7 +40,8 @@ from logmeta.windows import Window
 FORMAT: Final = 5  # 1: no whole windows (`window`, `pairs`, window.* arrays); 2: no precedents (precedent.* arrays);
 # 3: nothing of streams together (`across`), nor of a line's recent ones in its score (`smoothing`); 4: no `labels`
 MANIFEST: Final = "manifest.json"
-FILES: Final = ("weights.safetensors", "templates.json", "calibration.safetensors", "README.md")
+TEMPLATES: Final = "templates.json"
+FILES: Final = ("weights.safetensors", TEMPLATES, "calibration.safetensors", "README.md")
 _LARGEST: Final = 512 * 2**20
 _ACROSS_TABLES: Final = ("shares", "pairs", "followed")
 _TABLES: Final = ("tallies", "pairs", "followers", "words", "slots", "bank", "facts", "banked", "across")
@@ -87,7 +88,7 @@ def _write(detector: Detector, folder: Path) -> None:
     templates["labels"] = [label.to_dict() for label in detector.labels]
     if detector.windows is not None:
         templates["window_pairs"] = detector.windows.support.pairs
-    (folder / "templates.json").write_bytes(orjson.dumps(templates))
+    (folder / TEMPLATES).write_bytes(orjson.dumps(templates))
     save_file(_arrays(detector), folder / "calibration.safetensors")
     (folder / "README.md").write_text(_card(detector))
     for name in FILES:
@@ -243,8 +244,17 @@ def _verify(folder: Path, manifest: Mapping[str, Any]) -> None:
             raise ArtifactError(f"{path} is damaged (checksum differs); restore the folder or onboard again")
 
 
+def read_labels(folder: Path) -> tuple[Label, ...]:
+    """What people said of lines, without the rest of the detector. Raises ArtifactError when it cannot be read."""
+    try:
+        data = orjson.loads((folder / TEMPLATES).read_bytes())
+        return tuple(Label.from_dict(fields) for fields in data.get("labels", ()))
+    except (OSError, orjson.JSONDecodeError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{folder / TEMPLATES} is damaged: {error}; roll back, or onboard again") from error
+
+
 def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detector:
-    data = orjson.loads((folder / "templates.json").read_bytes())
+    data = orjson.loads((folder / TEMPLATES).read_bytes())
     arrays = load_file(folder / "calibration.safetensors")
     return Detector(
         base=base,

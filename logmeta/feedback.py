@@ -6,8 +6,9 @@ to the normal-only score and never replaces it: a line of a silenced template th
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -29,6 +30,11 @@ class Label:
     raw_score: float
     by: str | None = None
     at: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Hash of what it says: it names the label whatever happens to the others, as its number does not."""
+        return hashlib.blake2s(repr(astuple(self)).encode(), digest_size=8).hexdigest()
 
     def to_dict(self) -> dict[str, JsonValue]:
         return asdict(self)

@@ -116,6 +116,10 @@ class TemplateVectors:
         self._keep({text: row.copy() for text, row in fresh.items()}, used=texts)
         return np.stack(rows) if rows else np.zeros((0, self.dimension), dtype=np.float32)
 
+    def encoded(self, texts: Sequence[str]) -> FloatArray:
+        """As `vectors`, without looking at the cache or changing it: for other threads than the one that scores."""
+        return self._encoder.encode(texts)
+
     def _keep(self, fresh: Mapping[str, FloatArray], *, used: Sequence[str]) -> None:
         self._cache.update(fresh)
         for text in used:

@@ -16,8 +16,16 @@ from starlette.routing import Route
 
 from logmeta.serve.answers import RETRY_AFTER, Handler, answering, as_json, guarded, in_json, read_body, refuse
 from logmeta.serve.console_files import show_page
-from logmeta.serve.decisions import decide, parse_decision
+from logmeta.serve.decisions import decide, event_of, parse_decision
 from logmeta.serve.documents import Result, ScoreRequest, parse_score_request
+from logmeta.serve.history import (
+    list_alarms,
+    list_events,
+    list_labels,
+    show_alarm,
+    show_timeline,
+    with_last_seen,
+)
 from logmeta.serve.onboarding import parse_onboard_request
 from logmeta.serve.scorer import Scorer
 
@@ -52,6 +60,11 @@ def _routes(scorer: Scorer) -> list[Route]:
         route("/v1/detectors", onboard, "POST"),
         route("/v1/detectors/{source:path}", show_detector),
         route("/v1/detectors/{source:path}", change_detector, "PATCH"),
+        route("/v1/alarms", list_alarms),
+        route("/v1/alarms/{alarm_id}", show_alarm),
+        route("/v1/timeline", show_timeline),
+        route("/v1/events", list_events),
+        route("/v1/labels", list_labels),
         route("/metrics", show_metrics),
         route("/", show_page, is_open=True),
         route("/console/{name}", show_page, is_open=True),
@@ -82,7 +95,7 @@ async def _parsed(scorer: Scorer, body: bytes) -> ScoreRequest:
 async def list_detectors(scorer: Scorer, _: Request) -> Response:
     """`GET /v1/detectors`: every source, learning ones too; the open ones with their summary."""
     entries = await run_in_threadpool(scorer.sources.entries)  # a thousand sources are thousands of small files
-    return as_json({"detectors": list(entries)})
+    return as_json({"detectors": list(await run_in_threadpool(with_last_seen, scorer, entries))})
 
 
 async def show_detector(scorer: Scorer, request: Request) -> Response:
@@ -90,7 +103,8 @@ async def show_detector(scorer: Scorer, request: Request) -> Response:
     source = request.path_params["source"]
     if not scorer.loaded or await run_in_threadpool(scorer.sources.registry.current, source) is None:
         return refuse(scorer, 404, "unknown_source", f"no detector of source {source!r}; onboard it first")
-    return as_json(await run_in_threadpool(scorer.sources.describe, source))
+    described = await run_in_threadpool(scorer.sources.describe, source)
+    return as_json((await run_in_threadpool(with_last_seen, scorer, [described]))[0])
 
 
 async def change_detector(scorer: Scorer, request: Request) -> Response:
@@ -100,6 +114,7 @@ async def change_detector(scorer: Scorer, request: Request) -> Response:
     if source not in await run_in_threadpool(scorer.sources.known):
         return refuse(scorer, 404, "unknown_source", f"nothing is known of source {source!r}; see GET /v1/detectors")
     await run_in_threadpool(decide, scorer.sources.registry, source, decision)
+    scorer.journal.note(event_of(source, decision))
     return as_json(await run_in_threadpool(scorer.sources.entry, source))
 
 

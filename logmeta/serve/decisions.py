@@ -8,8 +8,10 @@ from typing import Any
 
 from logmeta.elastic.ecs import iso
 from logmeta.errors import InputError, UsageError
+from logmeta.records import JsonValue
 from logmeta.registry import Registry, Standing
 from logmeta.serve.documents import read_json, refuse_unknown
+from logmeta.serve.journal.book import Event
 
 FLAGS = ("approved", "pinned", "disabled", "relearn")
 KEYS = (*FLAGS, "current", "by")
@@ -54,6 +56,13 @@ def decide(registry: Registry, source: str, decision: Decision) -> Standing:
     if changes.get("approved"):
         return registry.approve(source, **changes)
     return registry.decide(source, current=decision.current, **changes)
+
+
+def event_of(source: str, decision: Decision) -> Event:
+    """A decision for the journal."""
+    details: dict[str, JsonValue] = {**decision.flags, **({"current": decision.current} if decision.current else {})}
+    words = ", ".join(f"{name}: {str(value).lower()}" for name, value in details.items())
+    return Event("decision", source, words, decision.by, details)
 
 
 def _text(value: object) -> str | None:

@@ -41,6 +41,7 @@ class Metrics:
         self.refreshes = self._counter("refreshes", "Calibrations renewed from quiet lines, or refused.", "outcome")
         self.drift_changes = self._counter("drift_changes", "What a source turned into.", "source", "kind")
         self.evictions = self._counter("evictions", "Things dropped because a bound was reached.", "kind")
+        self.journal_lost = self._counter("journal_lost", "Batches and events not in the journal.", "reason")
         self.rejected = self._counter("rejected_requests", "Requests refused as a whole.", "reason")
         self.flags = self._counter("flags", "Documents taken with something wrong in them.", "flag")
         self.failures = self._counter("scoring_failures", "Batches a detector failed on.", "type")

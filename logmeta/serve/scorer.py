@@ -12,6 +12,8 @@ from logmeta.elastic.registry import SharedRegistry
 from logmeta.errors import LogmetaError
 from logmeta.serve.batching import Job, Lane, Worker
 from logmeta.serve.documents import Document, Result, error_item
+from logmeta.serve.journal.reader import JournalReader
+from logmeta.serve.journal.writer import Journal
 from logmeta.serve.metrics import Metrics
 from logmeta.serve.mirror import Mirror
 from logmeta.serve.settings import ServeSettings
@@ -29,6 +31,10 @@ class Scorer:
         self.settings = settings
         self.metrics = Metrics(max_source_labels=settings.max_source_labels)
         self.sources = Sources(settings=settings, metrics=self.metrics)
+        self.journal = Journal(settings.detectors / f"journal-{settings.name}.sqlite", metrics=self.metrics)
+        self.history = JournalReader(self.journal.path)
+        self.sources.followers.append(self.journal.follow)
+        self.sources.listeners.append(self.journal.note)
         self.mirror = self._mirror()
         self.worker = Worker(
             self._score_batch,
@@ -61,6 +67,7 @@ class Scorer:
 
     def start(self, *, on_failure: Callable[[], None]) -> None:
         """Load models beside the event loop, so that `/healthz` answers at once."""
+        self.journal.start()
         self.loading = self._loader.submit(self._load)
         self.loading.add_done_callback(lambda loading: on_failure() if _error(loading) else None)
 
@@ -70,6 +77,7 @@ class Scorer:
         self._loader.shutdown(wait=True, cancel_futures=True)
         self.worker.close()
         self.sources.close()
+        self.journal.close()
 
     async def results(self, items: Items, *, explain: str) -> list[Result]:
         """One result per item, in order. Raises QueueFullError when the documents cannot wait here."""

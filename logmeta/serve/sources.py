@@ -21,6 +21,7 @@ from logmeta.refresh import refreshed
 from logmeta.registry import ANY, Registry, Standing, SupersededError
 from logmeta.serve.batching import Lane
 from logmeta.serve.documents import Document, Result, skipped_item
+from logmeta.serve.journal.book import Event
 from logmeta.serve.lastused import LastUsed
 from logmeta.serve.learning import Learners
 from logmeta.serve.memory import MemoryBound
@@ -65,6 +66,7 @@ class Sources:
         self._last_used = LastUsed(settings.detectors / f"last-used-{settings.name}.json")
         self._memory = MemoryBound(settings.max_memory_mib * 2**20)
         self._looked = 0.0
+        self.listeners: list[Callable[[Event], None]] = []  # told of publications, in whichever thread they happen
         self.followers: list[Follower] = []  # told of every scored batch in the worker thread; they must not wait
 
     def load_base(self) -> None:
@@ -128,6 +130,17 @@ class Sources:
     def onboard(self, request: OnboardRequest) -> Future[Result]:
         """Make and publish a detector in the onboarding thread. Raises QueueFullError when too many wait."""
         return self.learners.submit(partial(self._onboard, request))
+
+    def detector(self, source: str, version: str | None = None) -> Detector:
+        """A version of a source's detector (default: the current one), for any thread; read when it is not open.
+
+        Raises:
+            UsageError: there is none.
+            ArtifactError: it is damaged.
+        """
+        version = version or self.registry.current(source)
+        opened = self._open.get((source, version or ""))
+        return opened.detector if opened else self.registry.load(source, version, base=self.base)
 
     def describe(self, source: str) -> Result:
         """A source's versions and what its current detector says of itself. Raises UsageError or ArtifactError."""
@@ -264,6 +277,7 @@ class Sources:
         except (ArtifactError, BackendError) as error:
             logger.error("source %r cannot be refreshed: %s", found.source, error, extra={"event.action": "refresh"})
             return
+        self._published(found.source, new, f"calibrated anew on {len(opened.quiet.scores)} quiet lines", "refreshed")
         opened.detector = replace(found, version=new)
         opened.session.recalibrate(opened.detector)
         self._open[found.source, new] = self._open.pop((found.source, version))
@@ -296,7 +310,14 @@ class Sources:
             seed=request.seed,
         )
         version = self.registry.publish(detector, instead_of=instead_of, waiting=waiting)
+        made = f"onboarded from {detector.lines_used} lines{', waits for approval' if waiting else ''}"
+        self._published(request.source, version, made, "onboarded")
         return {"source": request.source, "version": version, "summary": detector.summary()}
+
+    def _published(self, source: str, version: str, text: str, why: str) -> None:
+        event = Event("published", source, f"version {version}: {text}", details={"version": version, "why": why})
+        for listener in self.listeners:
+            listener(event)
 
 
 def registry_of(settings: ServeSettings) -> Registry:

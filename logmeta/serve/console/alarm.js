@@ -36,7 +36,7 @@ function draw(state, alarm) {
   const focused = document.activeElement?.dataset.act;
   state.shown = said;
   document.title = `${alarm.source}: ${alarm.severity} alarm · logmeta`;
-  state.root.replaceChildren(head(alarm), verdict(state), el("div", { class: "beside" }, context(alarm), evidence(alarm)));
+  state.root.replaceChildren(head(alarm), verdict(state), el("div", { class: "beside opened" }, context(alarm), evidence(alarm)));
   if (focused) state.root.querySelector(`[data-act="${focused}"]`)?.focus({ preventScroll: true });
 }
 

@@ -10,6 +10,7 @@ import { repeat } from "./live.js";
 import { labelWord, severity } from "./marks.js";
 
 const EVERY_MS = 2_500;
+const WHOLE_EVERY = 6;
 const PAGE = matchMedia("(max-width: 40rem)").matches ? 15 : 50;
 const MOST = 2_000; // in the page at once; older ones go, and can be asked for again
 
@@ -17,11 +18,11 @@ const MOST = 2_000; // in the page at once; older ones go, and can be asked for 
 export function alarmList(panel, { source = null, signal, most = MOST, onNew = () => {}, onLoad = () => {} }) {
   const list = el("ol", { class: "alarms", "data-list": "alarms", role: "list" });
   const more = button("Older alarms", () => older(state), { class: "quiet", hidden: true });
-  const state = { source, signal, most, list, more, alarms: [], next: null, latest: null, fresh: new Set() };
+  const state = { source, signal, most, list, more, page: Math.min(PAGE, most), alarms: [], next: null, latest: null, polls: 0, fresh: new Set() };
   panel.append(list, more);
   const load = async () => {
-    const came = state.latest === null ? await first(state) : await newer(state);
-    if (came.length) onNew(came);
+    const fresh = await came(state);
+    if (fresh.length) onNew(fresh);
     onLoad();
   };
   repeat(load, { everyMs: EVERY_MS, signal });
@@ -29,39 +30,41 @@ export function alarmList(panel, { source = null, signal, most = MOST, onNew = (
     alarms: () => state.alarms,
     older: () => older(state),
     hasOlder: () => state.next !== null,
-    relabel: (id, label) => relabelled(state, id, label),
+    relabel: (alarm, label) => relabelled(state, alarm, label),
   };
 }
 
-async function first(state) {
-  const page = await get("/v1/alarms", { source: state.source, limit: Math.min(PAGE, state.most) }, state.signal);
-  Object.assign(state, { alarms: page.alarms, next: page.next, latest: page.latest });
+/** The first page, then those after it; now and then the first page again: alarms grow, and others label them. */
+async function came(state) {
+  const isWhole = state.polls % WHOLE_EVERY === 0;
+  state.polls += 1;
+  const page = await get("/v1/alarms", { source: state.source, after: isWhole ? null : state.latest, limit: state.page }, state.signal);
+  const isFirst = state.latest === null;
+  const fresh = isFirst ? [] : page.alarms.filter((alarm) => Number(alarm.cursor) > Number(state.latest));
+  if (isFirst || fresh.length === state.page) Object.assign(state, { alarms: page.alarms, next: page.next }); // too many to join up
+  else state.alarms = joined(state, page.alarms, fresh);
+  state.latest = page.latest;
+  for (const alarm of fresh) state.fresh.add(alarm.alarm_id);
   draw(state);
-  return [];
+  return fresh;
 }
 
-async function newer(state) {
-  const page = await get("/v1/alarms", { source: state.source, after: state.latest, limit: PAGE }, state.signal);
-  state.latest = page.latest ?? state.latest;
-  const came = page.alarms.filter((alarm) => !state.alarms.some((known) => known.alarm_id === alarm.alarm_id));
-  if (!page.alarms.length) return [];
-  for (const alarm of came) state.fresh.add(alarm.alarm_id);
-  const grown = new Map(page.alarms.map((alarm) => [alarm.alarm_id, alarm]));
-  const kept = state.alarms.map((alarm) => grown.get(alarm.alarm_id) ?? alarm);
-  state.alarms = [...came, ...kept].slice(0, state.most);
-  draw(state);
-  return came;
+function joined({ alarms, most }, page, fresh) {
+  const renewed = new Map(page.map((alarm) => [alarm.alarm_id, alarm]));
+  return [...fresh, ...alarms.map((alarm) => renewed.get(alarm.alarm_id) ?? alarm)].slice(0, most);
 }
 
 async function older(state) {
-  const page = await get("/v1/alarms", { source: state.source, before: state.next, limit: PAGE }, state.signal);
+  const page = await get("/v1/alarms", { source: state.source, before: state.next, limit: state.page }, state.signal);
   state.alarms = [...state.alarms, ...page.alarms];
   state.next = page.next;
   draw(state);
 }
 
-function relabelled(state, id, label) {
-  state.alarms = state.alarms.map((alarm) => (alarm.alarm_id === id ? { ...alarm, label } : alarm));
+/** A label is of a template: every alarm of it has the label. */
+function relabelled(state, { source, template_id }, label) {
+  const isOfIt = (alarm) => alarm.source === source && alarm.template_id === template_id;
+  state.alarms = state.alarms.map((alarm) => (isOfIt(alarm) ? { ...alarm, label } : alarm));
   draw(state);
 }
 
@@ -101,7 +104,7 @@ export function feedbackKeys(list) {
   const give = (anomalous) => () => {
     const alarm = list.alarms().find((known) => known.alarm_id === chosenAlarm());
     if (!alarm) return false;
-    giveFeedback(alarm, anomalous, (label) => list.relabel(alarm.alarm_id, label));
+    giveFeedback(alarm, anomalous, (label) => list.relabel(alarm, label));
     return true;
   };
   return { n: give(false), a: give(true) };

@@ -57,7 +57,7 @@ export function events(source, { signal }) {
   return { body, refresh: repeat(load, { everyMs: EVERY_MS, signal }) };
 }
 
-const keyOf = (event) => event.id ?? `${event.at} ${event.kind} ${event.text}`;
+const keyOf = (event) => event.cursor;
 
 function eventItem(event) {
   const said = el("p", { class: "facts" }, el("span", {}, moment(event.at)), event.by && el("span", {}, visible(event.by)));

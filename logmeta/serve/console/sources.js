@@ -18,7 +18,7 @@ const COLUMNS = [
   ["Version", "version", (entry) => Number(entry.current ?? 0), -1],
   ["Alarms a day, of budget", "rate", (entry) => overBudget(entry) ?? -1, -1],
   ["Drift", "drift", (entry) => drift(entry) ?? "", -1],
-  ["Last line", "seen", (entry) => entry.last_line_at ?? "", -1],
+  ["Last line", "seen", (entry) => entry.last_seen ?? "", -1],
 ];
 const chosen = { filter: "", column: null, direction: 1 }; // kept while other views are open
 
@@ -109,7 +109,7 @@ function row(entry) {
     cell("version", entry.current ? el("span", {}, el("span", { class: "narrow" }, "version "), entry.current) : ""),
     cell("rate", budgetBar(entry)),
     cell("drift", driftMark(drift(entry))),
-    cell("seen", entry.last_line_at ? moment(entry.last_line_at) : ""),
+    cell("seen", entry.last_seen ? moment(entry.last_seen) : ""),
   );
 }
 
