@@ -1,6 +1,7 @@
 // A list of alarms, newest first: older ones on demand, newer ones as they come.
 
 import { get } from "./api.js";
+import { attempt } from "./dialogs.js";
 import { button, el, keyed, visible } from "./dom.js";
 import { giveFeedback } from "./feedback.js";
 import { moment, plural } from "./format.js";
@@ -40,22 +41,28 @@ async function came(state) {
   state.polls += 1;
   const page = await get("/v1/alarms", { source: state.source, after: isWhole ? null : state.latest, limit: state.page }, state.signal);
   const isFirst = state.latest === null;
-  const fresh = isFirst ? [] : page.alarms.filter((alarm) => Number(alarm.cursor) > Number(state.latest));
+  const fresh = isFirst ? [] : page.alarms.filter((alarm) => Number(alarm.cursor) > Number(state.latest) && !isKnown(state, alarm));
   if (isFirst || fresh.length === state.page) Object.assign(state, { alarms: page.alarms, next: page.next }); // too many to join up
-  else state.alarms = joined(state, page.alarms, fresh);
+  else join(state, page.alarms, fresh);
   state.latest = page.latest;
   for (const alarm of fresh) state.fresh.add(alarm.alarm_id);
   draw(state);
   return fresh;
 }
 
-function joined({ alarms, most }, page, fresh) {
-  const renewed = new Map(page.map((alarm) => [alarm.alarm_id, alarm]));
-  return [...fresh, ...alarms.map((alarm) => renewed.get(alarm.alarm_id) ?? alarm)].slice(0, most);
+const isKnown = ({ alarms }, { cursor }) => alarms.some((known) => known.cursor === cursor);
+
+function join(state, page, fresh) {
+  const renewed = new Map(page.map((alarm) => [alarm.cursor, alarm]));
+  const all = [...fresh, ...state.alarms.map((alarm) => renewed.get(alarm.cursor) ?? alarm)];
+  state.alarms = all.slice(0, state.most);
+  if (all.length > state.most) state.next = state.alarms.at(-1).cursor;
 }
 
 async function older(state) {
-  const page = await get("/v1/alarms", { source: state.source, before: state.next, limit: state.page }, state.signal);
+  const query = { source: state.source, before: state.next, limit: state.page };
+  const page = await attempt(() => get("/v1/alarms", query, state.signal));
+  if (page === null) return;
   state.alarms = [...state.alarms, ...page.alarms];
   state.next = page.next;
   draw(state);

@@ -70,6 +70,7 @@ export async function attempt(act) {
   try {
     return await act();
   } catch (error) {
+    if (error.name === "AbortError") return null; // the view was left
     if (error.status === undefined) throw error;
     notify(error.message, { isTrouble: true });
     return null;

@@ -16,7 +16,7 @@ function dressed(node, { on = {}, vars = {}, ...attributes }, children) {
   for (const [name, value] of Object.entries(attributes)) set(node, name, value);
   for (const [name, listener] of Object.entries(on)) node.addEventListener(name, listener);
   for (const [name, value] of Object.entries(vars)) node.style.setProperty(name, value);
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 
@@ -36,8 +36,16 @@ export function template(text) {
   return el("span", { class: "template" }, parts.map((part, i) => (i % 2 ? el("i", {}, part) : part)));
 }
 
-/** Makes the children of `parent` those of `items`, keeping every node whose item is unchanged: focus stays where it is. */
+/** Makes the children of `parent` those of `items`, keeping every node whose item is unchanged: focus stays where it
+ *  is, and what somebody has chosen or points at stays under his eyes, whatever comes in above it. */
 export function keyed(parent, items, keyOf, make) {
+  const looked = parent.querySelector(":scope > :focus-within, :scope > :hover");
+  const top = looked?.getBoundingClientRect().top;
+  rekeyed(parent, items, keyOf, make);
+  if (looked?.isConnected) scrollBy({ top: looked.getBoundingClientRect().top - top, behavior: "instant" });
+}
+
+function rekeyed(parent, items, keyOf, make) {
   const old = new Map([...parent.children].map((node) => [node.dataset.key, node]));
   const nodes = items.map((item) => keptOrMade(old.get(String(keyOf(item))), item, keyOf, make));
   const wanted = new Set(nodes);

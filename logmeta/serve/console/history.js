@@ -1,6 +1,7 @@
 // What was done to a source: labels, which can be taken back, and the log of events.
 
 import { get } from "./api.js";
+import { attempt } from "./dialogs.js";
 import { button, el, keyed, panel, template, visible } from "./dom.js";
 import { undone } from "./feedback.js";
 import { moment } from "./format.js";
@@ -11,12 +12,12 @@ const EVERY_MS = 10_000;
 const MOST = 50;
 const WORDS = { feedback_undone: "undone" };
 
-export function labels(source, { signal, changed }) {
+export function labels(source, { signal, hasDetector, changed }) {
   const body = panel("Labels", "labels");
   const list = body.appendChild(el("ol", { class: "log", role: "list" }));
   const taken = () => (refresh(), changed());
   const load = async () => {
-    const found = await orNone(get("/v1/labels", { source }, signal), { labels: [] });
+    const found = hasDetector() ? await get("/v1/labels", { source }, signal) : { labels: [] };
     body.hidden = found.labels.length === 0;
     keyed(list, found.labels.toReversed(), (label) => label.id, (label) => labelItem(source, label, taken));
   };
@@ -43,13 +44,14 @@ export function events(source, { signal }) {
     more.hidden = !state.next;
   };
   const load = async () => {
-    const page = await orNone(get("/v1/events", { source, limit: MOST }, signal), { events: [], next: null });
+    const page = await get("/v1/events", { source, limit: MOST }, signal);
     state.latest = page.events;
     if (state.next === undefined || !state.earlier.length) state.next = page.next;
     draw(page.events);
   };
   const older = async () => {
-    const page = await get("/v1/events", { source, limit: MOST, before: state.next }, signal);
+    const page = await attempt(() => get("/v1/events", { source, limit: MOST, before: state.next }, signal));
+    if (page === null) return;
     Object.assign(state, { earlier: [...state.earlier, ...page.events], next: page.next });
     draw(state.latest);
   };
@@ -62,14 +64,4 @@ const keyOf = (event) => event.cursor;
 function eventItem(event) {
   const said = el("p", { class: "facts" }, el("span", {}, moment(event.at)), event.by && el("span", {}, visible(event.by)));
   return el("li", {}, el("div", {}, el("span", { class: "event-kind" }, WORDS[event.kind] ?? visible(event.kind).replaceAll("_", " ")), " ", visible(event.text), said));
-}
-
-/** A source that has no detector yet has nothing of the kind. */
-async function orNone(asked, none) {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error.status === 404) return none;
-    throw error;
-  }
 }

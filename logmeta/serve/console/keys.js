@@ -36,8 +36,14 @@ const walking = {
   k: () => step(-1),
   ArrowDown: () => step(1),
   ArrowUp: () => step(-1),
-  "/": () => document.querySelector("[data-filter]")?.focus() ?? false,
+  "/": toFilter,
 };
+
+function toFilter() {
+  const filter = document.querySelector("[data-filter]");
+  filter?.focus();
+  return filter !== null;
+}
 
 function step(by) {
   const links = linksNear(document.activeElement);

@@ -30,6 +30,7 @@ function show() {
   const came = opened;
   opened = location.hash;
   root.replaceChildren();
+  scrollTo(0, 0);
   document.title = "logmeta";
   view()({ root, signal: leaving.signal, arrive: arrival(came, leaving.signal) });
 }
@@ -54,16 +55,19 @@ function missing({ root }) {
   root.append(el("h1", {}, "No such view"), el("p", {}, "This address leads nowhere. ", el("a", { href: "#/" }, "All sources")));
 }
 
-/** Puts the focus where a reader goes on: on the item he came back from, else on the heading. Once per view. */
+/** Puts the focus where a reader goes on: on the item he came back from, else on the heading. Two parts of a view may
+ *  bring that item, so it is looked for twice; whoever has moved on by then is left alone. */
 function arrival(came, signal) {
-  let arrived = came === null || came === opened;
+  let tries = came === null || came === opened ? 0 : 2;
+  let place = document.body;
   return () => {
-    if (arrived || signal.aborted || document.querySelector("dialog[open]")) return;
-    arrived = true;
-    const back = came && root.querySelector(`a.item[href="${CSS.escape(came)}"]`);
+    if (tries === 0 || signal.aborted || document.activeElement !== place) return;
+    tries -= 1;
+    const back = root.querySelector(`a.item[href="${CSS.escape(came)}"]`);
+    if (back) tries = 0;
+    place = back ?? root.querySelector("h1") ?? place;
+    place.focus({ preventScroll: true });
     if (back) back.scrollIntoView({ block: "nearest" });
-    else scrollTo(0, 0);
-    (back || root.querySelector("h1"))?.focus({ preventScroll: true });
   };
 }
 

@@ -2,11 +2,11 @@
 
 import { el } from "./dom.js";
 import { rate, score } from "./format.js";
-import { overBudget } from "./standing.js";
+import { DRIFT_WEIGHT, overBudget } from "./standing.js";
 
-/** How bad, as a number and a word. */
+/** How bad the worst of its lines is, as a number and a word. */
 export function severity(alarm) {
-  return el("span", { class: "severity", "data-severity": alarm.severity }, el("b", {}, score(alarm.score)), ` ${alarm.severity}`);
+  return el("span", { class: "severity", "data-severity": alarm.severity }, el("b", {}, score(alarm.top_score ?? alarm.score)), ` ${alarm.severity}`);
 }
 
 export function labelWord(label) {
@@ -24,5 +24,5 @@ export function budgetBar(entry) {
 }
 
 export function driftMark(kind) {
-  return kind && kind !== "none" ? el("span", { class: "drift-word", "data-drift": kind }, kind) : el("span", { class: "muted" }, kind ?? "");
+  return DRIFT_WEIGHT[kind] ? el("span", { class: "drift-word", "data-drift": kind }, kind) : el("span", { class: "muted" }, kind ?? "");
 }

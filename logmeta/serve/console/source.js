@@ -13,20 +13,24 @@ import { timeline } from "./timeline.js";
 import { switches, versions } from "./versions.js";
 
 const EVERY_MS = 10_000;
+const NO_DRIFT = { none: "None: the lines look like those it learned from.", learning: "Not known yet." };
 const MOST_PAGES = 20; // read to reach the alarms of a step of the timeline
 
 export function openSource({ root, signal, name, arrive }) {
   const parts = build(root, name);
   document.title = `${name} · logmeta`;
+  const seen = { current: null };
   const load = async () => {
-    const entry = await entryOf(name, signal);
+    const entry = await entryOf(name, seen, signal);
     if (entry === null) return gone(root, name, arrive);
     drawn(parts, entry, () => refresh());
+    if (parts.version !== entry.current) for (const part of told) part.refresh();
+    parts.version = entry.current;
     arrive();
   };
   const chart = timeline(name, { signal, choose: (from, to) => toAlarms(list, parts.alarms, from, to) });
-  const told = [labels(name, { signal, changed: () => refresh() }), events(name, { signal })];
-  const list = alarmList(parts.alarms, { source: name, signal, onNew: () => [chart, ...told].forEach((part) => part.refresh()) });
+  const told = [labels(name, { signal, hasDetector: () => seen.current !== null, changed: () => refresh() }), events(name, { signal })];
+  const list = alarmList(parts.alarms, { source: name, signal, onLoad: arrive, onNew: () => [chart, ...told].forEach((part) => part.refresh()) });
   parts.main.prepend(chart.body);
   parts.side.append(...told.map((part) => part.body));
   bindKeys(feedbackKeys(list));
@@ -34,14 +38,15 @@ export function openSource({ root, signal, name, arrive }) {
 }
 
 /** A learning source has no detector to show yet, but stands in the list. Null when nobody knows it. */
-async function entryOf(name, signal) {
-  try {
-    return await get(detector(name), {}, signal);
-  } catch (error) {
-    if (error.status !== 404) throw error;
+async function entryOf(name, seen, signal) {
+  if (seen.current === null) {
+    const { detectors } = await get("/v1/detectors", {}, signal);
+    const listed = detectors.find((entry) => entry.source === name) ?? null;
+    if (!listed?.current) return listed;
   }
-  const { detectors } = await get("/v1/detectors", {}, signal);
-  return detectors.find((entry) => entry.source === name) ?? null;
+  const entry = await get(detector(name), {}, signal);
+  seen.current = entry.current;
+  return entry;
 }
 
 function gone(root, name, arrive) {
@@ -91,7 +96,7 @@ function facts(entry) {
   return [
     el("span", { class: "status-word", "data-status": status(entry).split(",")[0] }, status(entry) + lines),
     entry.current && fact("version", entry.current),
-    summary && fact("alarms a day", budgetBar(entry)),
+    summary && fact(entry.alarms_per_day === null ? "alarms a day:" : "alarms a day", budgetBar(entry)),
     entry.drift && fact("drift", driftMark(entry.drift.kind)),
     summary && fact("made from", `${count(summary.lines_used)} lines, ${count(summary.templates)} templates`),
     summary && fact("lines a day", count(summary.lines_per_day)),
@@ -101,7 +106,7 @@ function facts(entry) {
 
 function drift(found) {
   if (!found) return [];
-  const kind = el("p", {}, driftMark(found.kind === "none" ? null : found.kind), found.kind === "none" ? "None: the lines look like those it learned from." : "");
+  const kind = el("p", {}, NO_DRIFT[found.kind] ?? driftMark(found.kind));
   const evidence = el("ul", { class: "sentences" }, found.evidence.map((sentence) => el("li", {}, visible(sentence))));
   const figures = `unseen ${rate(100 * found.unseen_share)} % of the last ${count(found.lines)} lines · martingale ${rate(found.martingale_nats)} nats`;
   return [kind, found.evidence.length > 0 && evidence, el("p", { class: "muted figures" }, figures)];

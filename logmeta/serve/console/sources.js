@@ -34,7 +34,7 @@ export function openSources({ root, signal, arrive }) {
     arrive();
   };
   repeat(load, { everyMs: EVERY_MS, signal });
-  bindKeys(feedbackKeys(alarmList(parts.alarms, { signal, most: LATEST })));
+  bindKeys(feedbackKeys(alarmList(parts.alarms, { signal, most: LATEST, onLoad: arrive })));
   parts.alarms.append(el("a", { class: "more-link", href: "#/alarms" }, "All alarms"));
 }
 

@@ -1,6 +1,6 @@
 // Where a source stands, in one word, and how much it wants to be looked at. The words are `logmeta sources list`'s.
 
-const DRIFT_WEIGHT = { incident: 8, deploy: 4, gradual: 2 };
+export const DRIFT_WEIGHT = { incident: 8, deploy: 4, gradual: 2 };
 
 export function status(entry) {
   const { standing, summary } = entry;
