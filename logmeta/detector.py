@@ -229,10 +229,14 @@ class Detector:
         """
         if line.source != self.source:
             raise UsageError(f"the line is of source {line.source!r}, this detector is of {self.source!r}")
-        raw = line.raw_score + self._lowered.get(line.template, 0.0)
+        raw = self.without_labels(line.template, line.raw_score)
         label = Label(line.template, anomalous, raw, by, datetime.now(UTC).isoformat(timespec="seconds"))
         self.labels = labelled(self.labels, label)
         return label
+
+    def without_labels(self, template: str, raw_score: float) -> float:
+        """What a line of this template would have scored if nobody had called its like ordinary."""
+        return raw_score + self._lowered.get(template, 0.0)
 
     def undo_feedback(self, number: int) -> Label:
         """Withdraw the label of that number, counted from 1 as in `labels`. Raises UsageError when there is none."""

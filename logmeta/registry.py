@@ -7,11 +7,13 @@ source in its own spelling, and `standing.json` what an operator decided about i
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -150,11 +152,12 @@ class Registry:
         """
         folder = self._folder(detector.source)
         folder.mkdir(parents=True, exist_ok=True)
-        self._check_current(detector.source, instead_of)
-        write_text(folder / "source", detector.source)
-        version = self._place(detector, folder)
-        if not waiting:
-            write_text(folder / "current", version)
+        with _alone(folder):
+            self._check_current(detector.source, instead_of)
+            write_text(folder / "source", detector.source)
+            version = self._place(detector, folder)
+            if not waiting:
+                write_text(folder / "current", version)
         standing = self.standing(detector.source)
         if (answered := standing.after(version if waiting else None)) != standing:
             self._write_standing(detector.source, answered)
@@ -252,6 +255,17 @@ class Registry:
 
     def _folder(self, source: str) -> Path:
         return self.root / source_folder(source)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While nobody else publishes into this folder, in this process or another: what one replaces is what is there."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # given back when it is closed, also by a process that is killed
+        yield
+    finally:
+        os.close(handle)
 
 
 def _moved(saved: Path, target: Path) -> bool:

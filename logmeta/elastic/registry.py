@@ -13,6 +13,7 @@ import base64
 import logging
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from elasticsearch import ApiError, ConflictError, Elasticsearch, NotFoundError
 from elasticsearch.helpers import scan
 
 from logmeta.elastic.client import Address, backend_errors, connect
-from logmeta.errors import ArtifactError, BackendError
+from logmeta.errors import ArtifactError, BackendError, UnreachableError
 from logmeta.records import JsonValue
 from logmeta.registry import ANY, Registry, Standing, SupersededError, no_version, source_folder, write_text
 
@@ -134,7 +135,7 @@ class SharedRegistry(Registry):
         """
         with self._lock, backend_errors(self._address):
             for _ in range(ATTEMPTS):
-                entry = self._entry(detector.source)
+                entry = self._expected(detector.source)
                 if instead_of not in (ANY, entry.current):
                     self._take_over(entry)
                     raise SupersededError(f"source {entry.source!r} is at version {entry.current} by now")
@@ -149,7 +150,7 @@ class SharedRegistry(Registry):
         """As in a folder, and for every scorer. Raises UsageError or BackendError."""
         with self._lock, backend_errors(self._address):
             for _ in range(ATTEMPTS):
-                entry = self._entry(source)
+                entry = self._expected(source)
                 if current is not None and current not in entry.versions:
                     raise no_version(source, current, list(entry.versions))
                 standing = replace(entry.standing, **changes)
@@ -182,6 +183,16 @@ class SharedRegistry(Registry):
         except NotFoundError:
             return Entry(source)
 
+    def _expected(self, source: str) -> Entry:
+        """The source's document as it should be there. Raises UnreachableError when the index has lost it."""
+        entry = self._entry(source)
+        if entry.revision == 0 and self._mirrored(source).get("revision", 0):
+            raise UnreachableError(
+                f"{self._index} has lost source {source!r} (was it deleted?); the next look at it, within seconds, "
+                f"puts the current version there again: try again then"
+            )
+        return entry
+
     def _write(self, entry: Entry) -> bool:
         """False when the source's document is not any more as it was read."""
         try:
@@ -212,7 +223,12 @@ class SharedRegistry(Registry):
         version = self.current(source)
         entry = replace(self._entry(source), standing=self.standing(source))  # a search may not see it yet
         if version is not None and entry.revision == 0:
+            entry = replace(entry, revision=self._lost_at(source))
             self._publish(self.path(source), entry, version, waiting=False)
+
+    def _lost_at(self, source: str) -> int:
+        """Where the revisions of a source go on that the index has lost: beyond what any scorer has seen of it."""
+        return int(time.time()) if self._mirrored(source).get("revision", 0) else 0
 
     def _follow(self, entry: Entry) -> bool:
         """As `_take_over`; a source whose files are missing keeps what it has here, and holds no other source up."""

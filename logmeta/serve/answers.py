@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from logmeta.errors import BackendError, InputError, LogmetaError, UsageError
 from logmeta.records import JsonValue
+from logmeta.registry import SupersededError
 from logmeta.serve.batching import QueueFullError
 from logmeta.serve.scorer import Scorer
 
@@ -26,6 +27,14 @@ CLOSE: Final = {"Connection": "close"}
 READS: Final = frozenset({"GET", "HEAD"})
 OWN_SITE: Final = frozenset({"same-origin", "none"})
 NO_ROUTE: Final = {404: "unknown_path", 405: "wrong_method"}
+
+
+class UnknownError(LogmetaError):
+    """What a request is about is not there, or not any more; `kind` says what it is."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
 
 
 class BodyTooLargeError(Exception):
@@ -127,6 +136,10 @@ async def _answer(scorer: Scorer, handler: Handler, request: Request) -> Respons
 def _status_of(error: LogmetaError) -> int:
     if isinstance(error, BackendError):
         return 503
+    if isinstance(error, UnknownError):
+        return 404
+    if isinstance(error, SupersededError):
+        return 409
     return 400 if isinstance(error, (InputError, UsageError)) else 500
 
 

@@ -18,6 +18,7 @@ from logmeta.serve.answers import RETRY_AFTER, Handler, answering, as_json, guar
 from logmeta.serve.console_files import show_page
 from logmeta.serve.decisions import decide, event_of, parse_decision
 from logmeta.serve.documents import Result, ScoreRequest, parse_score_request
+from logmeta.serve.feedback import give_feedback, undo_feedback
 from logmeta.serve.history import (
     list_alarms,
     list_events,
@@ -62,6 +63,8 @@ def _routes(scorer: Scorer) -> list[Route]:
         route("/v1/detectors/{source:path}", change_detector, "PATCH"),
         route("/v1/alarms", list_alarms),
         route("/v1/alarms/{alarm_id}", show_alarm),
+        route("/v1/feedback", give_feedback, "POST"),
+        route("/v1/feedback/undo", undo_feedback, "POST"),
         route("/v1/timeline", show_timeline),
         route("/v1/events", list_events),
         route("/v1/labels", list_labels),

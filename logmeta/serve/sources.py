@@ -277,7 +277,9 @@ class Sources:
         except (ArtifactError, BackendError) as error:
             logger.error("source %r cannot be refreshed: %s", found.source, error, extra={"event.action": "refresh"})
             return
-        self._published(found.source, new, f"calibrated anew on {len(opened.quiet.scores)} quiet lines", "refreshed")
+        self.tell_published(
+            found.source, new, f"calibrated anew on {len(opened.quiet.scores)} quiet lines", "refreshed"
+        )
         opened.detector = replace(found, version=new)
         opened.session.recalibrate(opened.detector)
         self._open[found.source, new] = self._open.pop((found.source, version))
@@ -311,10 +313,11 @@ class Sources:
         )
         version = self.registry.publish(detector, instead_of=instead_of, waiting=waiting)
         made = f"onboarded from {detector.lines_used} lines{', waits for approval' if waiting else ''}"
-        self._published(request.source, version, made, "onboarded")
+        self.tell_published(request.source, version, made, "onboarded")
         return {"source": request.source, "version": version, "summary": detector.summary()}
 
-    def _published(self, source: str, version: str, text: str, why: str) -> None:
+    def tell_published(self, source: str, version: str, text: str, why: str) -> None:
+        """Tell listeners of a version; `why` is `onboarded`, `refreshed` or `feedback`."""
         event = Event("published", source, f"version {version}: {text}", details={"version": version, "why": why})
         for listener in self.listeners:
             listener(event)

@@ -158,6 +158,63 @@ def test_a_folder_from_before_becomes_the_shared_content(shared):
     assert content(one, "payments") == content(two, "payments") == "b as version 2"
 
 
+def test_a_deleted_index_is_told_and_comes_back_from_a_folder_as_everybodys(shared):
+    one, two = shared(), shared()
+    one.sync()
+    for name in "abc":
+        one.publish(Saved("payments", name))
+    synced(two)
+    one._client.indices.delete(index=one._index)
+    for change in (lambda: one.publish(Saved("payments", "d"), instead_of="3"), lambda: one.decide("payments")):
+        with pytest.raises(BackendError, match="lost source 'payments'"):
+            change()
+    assert content(one, "payments") == "c as version 3"
+    synced(one, two)
+    assert two.publish(Saved("payments", "d"), instead_of="3") == "4"
+    synced(one)
+    assert content(one, "payments") == content(two, "payments") == "d as version 4"
+
+
+def feedback(api, template):
+    word = {"source": "payments", "template": template, "raw_score": 9.0, "anomalous": False}
+    return api.post("/v1/feedback", json=word)
+
+
+def test_a_word_on_a_line_is_told_that_the_index_is_read_only_or_gone_and_scoring_goes_on(node, client, tmp_path):
+    index = next(indices)
+    scorer = start_scorer(tmp_path, "--registry-url", node.url, "--registry-index", index)
+    try:
+        with httpx.Client(base_url=scorer.url, timeout=120) as api:
+            made = api.post("/v1/detectors", json={"source": "payments", "lines": lines("normal", LEARN)})
+            assert made.status_code == 201, made.text
+            client.indices.put_settings(index=index, settings={"index.blocks.write": True})
+            answer = feedback(api, "x")
+            assert (answer.status_code, answer.json()["error"]["type"]) == (503, "backend")
+            assert "block" in answer.json()["error"]["reason"]
+            document = {"source": "payments", "message": "hello"}
+            scored = api.post("/v1/score", json={"documents": [document]}).json()["results"][0]
+            assert (scored["status"], scored["model"]["version"]) == ("scored", "1")
+            client.indices.put_settings(index=index, settings={"index.blocks.write": False})
+            assert feedback(api, "x").json()["version"] == "2"
+            client.indices.delete(index=index)
+            answers = list(itertools.islice(_until_taken(api, "y"), 600))
+            assert {answer.status_code for answer in answers[:-1]} <= {503}
+            assert answers[-1].json()["version"] == "3"
+            found = api.get("/v1/labels", params={"source": "payments"}).json()["labels"]
+            assert [label["template"] for label in found] == ["x", "y"]
+    finally:
+        scorer.stop()
+
+
+def _until_taken(api, template):
+    while True:
+        answer = feedback(api, template)
+        yield answer
+        if answer.status_code == 200:
+            return
+        time.sleep(0.1)
+
+
 def test_a_source_whose_files_are_gone_holds_no_other_up(shared):
     one, two = shared(), shared()
     one.sync()

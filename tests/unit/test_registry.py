@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from saved import Saved
 
 from logmeta.errors import ArtifactError, UsageError
-from logmeta.registry import MAX_FOLDER_CHARS, Registry, source_folder
+from logmeta.registry import MAX_FOLDER_CHARS, Registry, SupersededError, source_folder
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=200).filter(
     lambda name: name.isprintable() and name.strip() and len(name.encode()) <= 512
@@ -40,6 +41,25 @@ def test_publishing_the_same_detector_twice_keeps_both(registry):
     registry.publish(Saved("payments", "a"))
     registry.publish(Saved("payments", "a"))
     assert registry.versions("payments") == ["1", "2"]
+
+
+def test_of_many_who_replace_the_same_version_at_once_one_does(registry):
+    registry.publish(Saved("payments"))
+    published, superseded = [], []
+
+    def publish(number):
+        try:
+            published.append(registry.publish(Saved("payments", f"{number}"), instead_of="1"))
+        except SupersededError:
+            superseded.append(number)
+
+    threads = [Thread(target=publish, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (published, len(superseded)) == (["2"], 15)
+    assert registry.current("payments") == "2"
 
 
 def test_rolling_back_and_forth_moves_the_pointer_only(registry):
