@@ -200,7 +200,7 @@ def test_the_notice_after_feedback_undoes_it_and_the_events_tell_of_both(open_pa
     page.locator(".toasts").get_by_role("button", name="Undo").click()
     expect(page.locator(".alarms .label-word")).to_have_count(0)
     expect(page.locator(".labels")).to_be_hidden()
-    expect(page.locator(".events")).to_contain_text("undone")
+    expect(page.locator(".events")).to_contain_text("undone", timeout=20_000)
     expect(page.locator(".events")).to_contain_text("feedback")
 
 

@@ -16,7 +16,7 @@ const PAGE = matchMedia("(max-width: 40rem)").matches ? 15 : 50;
 const MOST = 2_000; // in the page at once; older ones go, and can be asked for again
 
 /** Fills `panel` with the alarms of one source, or of all. `onNew` is told of those that came since. */
-export function alarmList(panel, { source = null, signal, most = MOST, onNew = () => {}, onLoad = () => {} }) {
+export function alarmList(panel, { source = null, signal, most = MOST, onNew = () => {}, onLoad = () => {}, onLabel = () => {} }) {
   const list = el("ol", { class: "alarms", "data-list": "alarms", role: "list" });
   const more = button("Older alarms", () => older(state), { class: "quiet", hidden: true });
   const state = { source, signal, most, list, more, page: Math.min(PAGE, most), alarms: [], next: null, latest: null, polls: 0, fresh: new Set() };
@@ -31,7 +31,7 @@ export function alarmList(panel, { source = null, signal, most = MOST, onNew = (
     alarms: () => state.alarms,
     older: () => older(state),
     hasOlder: () => state.next !== null,
-    relabel: (alarm, label) => relabelled(state, alarm, label),
+    relabel: (alarm, label) => (relabelled(state, alarm, label), onLabel()),
   };
 }
 

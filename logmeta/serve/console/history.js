@@ -8,7 +8,7 @@ import { moment } from "./format.js";
 import { repeat } from "./live.js";
 import { labelWord } from "./marks.js";
 
-const EVERY_MS = 10_000;
+const EVERY_MS = 5_000;
 const MOST = 50;
 const WORDS = { feedback_undone: "undone" };
 

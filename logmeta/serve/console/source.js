@@ -30,7 +30,7 @@ export function openSource({ root, signal, name, arrive }) {
   };
   const chart = timeline(name, { signal, choose: (from, to) => toAlarms(list, parts.alarms, from, to) });
   const told = [labels(name, { signal, hasDetector: () => seen.current !== null, changed: () => refresh() }), events(name, { signal })];
-  const list = alarmList(parts.alarms, { source: name, signal, onLoad: arrive, onNew: () => [chart, ...told].forEach((part) => part.refresh()) });
+  const list = alarmList(parts.alarms, { source: name, signal, onLoad: arrive, onNew: () => [chart, ...told].forEach((part) => part.refresh()), onLabel: () => refresh() });
   parts.main.prepend(chart.body);
   parts.side.append(...told.map((part) => part.body));
   bindKeys(feedbackKeys(list));
