@@ -40,7 +40,7 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",  # asked about each time, so that an upgrade shows at once; unchanged files are not sent
+    "Cache-Control": "no-cache",  # asked about each time, so that an upgrade shows at once
 }
 
 

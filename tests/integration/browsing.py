@@ -28,11 +28,11 @@ CONTRAST = """() => {
   };
   const low = [];
   for (const node of document.querySelectorAll("body *")) {
-    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    const own = [...node.childNodes].some((one) => one.nodeType === 3 && one.textContent.trim());
     if (!own || !node.checkVisibility()) continue;
     const [a, b] = [light(number(getComputedStyle(node).color)), light(ground(node))].sort((x, y) => y - x);
     const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) low.push(`${ratio.toFixed(2)} ${node.tagName}.${node.className}: ${node.textContent.slice(0, 40)}`);
+    if (ratio < 4.5) low.push([ratio, node.localName, node.className, node.textContent.slice(0, 40)].join(' '));
   }
   return low;
 }"""

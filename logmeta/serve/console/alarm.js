@@ -54,7 +54,7 @@ function facts(alarm) {
     fact("Severity", severity(alarm)),
     fact("At", moment(alarm.at)),
     alarm.stream && fact("Stream", visible(alarm.stream)),
-    fact("As odd as this", chance(alarm.p_value), alarm.provisional && el("span", { class: "muted" }, " (extrapolated: provisional)")),
+    fact("As odd as this", chance(alarm.p_value), alarm.provisional && " or fewer (provisional)"),
     fact("Lines in it", plural(alarm.lines, "line")),
     fact("Version", alarm.version),
   );

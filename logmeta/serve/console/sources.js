@@ -16,7 +16,7 @@ const COLUMNS = [
   ["Source", "source", (entry) => entry.source, 1],
   ["Status", "status", status, 1],
   ["Version", "version", (entry) => Number(entry.current ?? 0), -1],
-  ["Alarms a day, of budget", "rate", (entry) => overBudget(entry) ?? -1, -1],
+  ["Alarms a day", "rate", (entry) => overBudget(entry) ?? -1, -1],
   ["Drift", "drift", (entry) => drift(entry) ?? "", -1],
   ["Last line", "seen", (entry) => entry.last_seen ?? "", -1],
 ];
