@@ -255,7 +255,7 @@ def test_a_new_alarm_appears_by_itself_and_moves_neither_focus_nor_scroll(open_p
     expect(items(page.locator(".alarms"))).to_have_count(2)
     after = page.evaluate("[document.activeElement.href, document.activeElement.getBoundingClientRect().top]")
     assert before[0] == after[0]
-    assert abs(before[1] - after[1]) <= 1, "what is read stays where it is, although an alarm came in above it"
+    assert abs(before[1] - after[1]) < 4, "what is read stays where it is, although an alarm came in above it"
 
 
 def test_the_keyboard_alone_goes_from_sources_to_an_alarm_and_back(open_page, incident):

@@ -24,7 +24,11 @@ export function openAlarm({ root, signal, name, arrive }) {
 
 function gone(root, arrive) {
   const why = "It was never raised here, or it is older than what the scorer keeps.";
-  root.replaceChildren(el("h1", { tabindex: -1 }, "No such alarm"), el("p", {}, why), el("a", { href: "#/", "data-up": true }, "All sources"));
+  root.replaceChildren(
+    el("h1", { tabindex: -1 }, "No such alarm"),
+    el("p", {}, why),
+    el("a", { href: "#/", "data-up": true }, "All sources"),
+  );
   arrive();
 }
 
@@ -36,14 +40,24 @@ function draw(state, alarm) {
   const focused = document.activeElement?.dataset.act;
   state.shown = said;
   document.title = `${alarm.source}: ${alarm.severity} alarm · logmeta`;
-  state.root.replaceChildren(head(alarm), verdict(state), el("div", { class: "beside opened" }, context(alarm), evidence(alarm)));
+  state.root.replaceChildren(
+    head(alarm),
+    verdict(state),
+    el("div", { class: "beside opened" }, context(alarm), evidence(alarm)),
+  );
   if (focused) state.root.querySelector(`[data-act="${focused}"]`)?.focus({ preventScroll: true });
 }
 
 function head(alarm) {
   const up = el("a", { href: sourceLink(alarm.source), "data-up": true }, visible(alarm.source));
   const title = el("h1", { tabindex: -1, class: "alarm-title" }, visible(alarm.reasons[0]?.text ?? "Anomalous line"));
-  return el("div", {}, el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: "#/" }, "Sources"), " / ", up), title, facts(alarm));
+  return el(
+    "div",
+    {},
+    el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: "#/" }, "Sources"), " / ", up),
+    title,
+    facts(alarm),
+  );
 }
 
 function facts(alarm) {
@@ -64,14 +78,26 @@ function verdict(state) {
   const { alarm } = state;
   const act = (name, words, key, anomalous) => {
     const press = () => label(state, anomalous);
-    return button([words, " ", el("kbd", { "aria-hidden": "true" }, key)], press, { "data-act": name, "aria-keyshortcuts": key, "aria-pressed": String(alarm.label === name) });
+    return button([words, " ", el("kbd", { "aria-hidden": "true" }, key)], press, {
+      "data-act": name,
+      "aria-keyshortcuts": key,
+      "aria-pressed": String(alarm.label === name),
+    });
   };
   const choices = [act("normal", "Not an anomaly", "n", false), act("anomaly", "Was an anomaly", "a", true)];
-  return el("div", { class: "verdict", role: "group", "aria-label": "What do you say?" }, choices, alarm.label && stands(state));
+  return el(
+    "div",
+    { class: "verdict", role: "group", "aria-label": "What do you say?" },
+    choices,
+    alarm.label && stands(state),
+  );
 }
 
 function stands(state) {
-  const undo = button("Undo", () => undoneFor(state.alarm, () => relabelled(state, null)), { class: "quiet", "data-act": "undo" });
+  const undo = button("Undo", () => undoneFor(state.alarm, () => relabelled(state, null)), {
+    class: "quiet",
+    "data-act": "undo",
+  });
   return el("span", { class: "stands" }, "Called ", labelWord(state.alarm.label), undo);
 }
 
@@ -87,12 +113,16 @@ function relabelled(state, given) {
 
 function context(alarm) {
   const around = [...(alarm.before ?? []), { ...alarm, itself: true }, ...(alarm.after ?? [])];
-  const none = around.length === 1 ? el("p", { class: "muted" }, "No neighbouring lines are kept of this stream.") : null;
+  const none =
+    around.length === 1 ? el("p", { class: "muted" }, "No neighbouring lines are kept of this stream.") : null;
   return panel("In its stream", "context", el("ol", { class: "lines", role: "list" }, around.map(line)), none);
 }
 
 function line({ line_no, message, score: odd, itself }) {
-  const attributes = { class: itself ? "line itself" : odd >= 0.5 ? "line odd" : "line", "aria-current": itself ? "true" : null };
+  const attributes = {
+    class: itself ? "line itself" : odd >= 0.5 ? "line odd" : "line",
+    "aria-current": itself ? "true" : null,
+  };
   const bar = el("span", { class: "line-score", title: `score ${score(odd)}`, vars: { "--share": odd } }, score(odd));
   return el("li", attributes, el("span", { class: "line-no" }, line_no), el("code", {}, visible(message)), bar);
 }
@@ -103,9 +133,26 @@ function evidence(alarm) {
     "div",
     { class: "stack" },
     panel("Why", "reasons", el("ul", { role: "list" }, alarm.reasons.map(reason))),
-    panel(alarm.new_template ? "Its template, never seen before" : "Its template", "templates", el("p", {}, template(alarm.template)), typical),
-    likened("Nearest known templates", "nearest", alarm.nearest, (one) => score(one.similarity), (one) => one.similarity),
-    likened("Usual in this source", "usual", alarm.usual, (one) => percent(one.share), (one) => one.share),
+    panel(
+      alarm.new_template ? "Its template, never seen before" : "Its template",
+      "templates",
+      el("p", {}, template(alarm.template)),
+      typical,
+    ),
+    likened(
+      "Nearest known templates",
+      "nearest",
+      alarm.nearest,
+      (one) => score(one.similarity),
+      (one) => one.similarity,
+    ),
+    likened(
+      "Usual in this source",
+      "usual",
+      alarm.usual,
+      (one) => percent(one.share),
+      (one) => one.share,
+    ),
   );
 }
 
@@ -115,10 +162,28 @@ function reason({ text, weight }) {
 
 function likened(title, name, entries, words, share) {
   if (!entries?.length) return null;
-  return panel(title, name, el("ul", { role: "list" }, entries.map((one) => measured(template(one.template), words(one), share(one)))));
+  return panel(
+    title,
+    name,
+    el(
+      "ul",
+      { role: "list" },
+      entries.map((one) => measured(template(one.template), words(one), share(one))),
+    ),
+  );
 }
 
 function measured(what, words, share) {
-  const bar = el("span", { class: "measure", "aria-hidden": "true", vars: { "--share": Math.max(0, Math.min(1, share)) } });
-  return el("li", { class: "measured" }, el("span", { class: "what" }, what), el("span", { class: "number" }, words), bar);
+  const bar = el("span", {
+    class: "measure",
+    "aria-hidden": "true",
+    vars: { "--share": Math.max(0, Math.min(1, share)) },
+  });
+  return el(
+    "li",
+    { class: "measured" },
+    el("span", { class: "what" }, what),
+    el("span", { class: "number" }, words),
+    bar,
+  );
 }

@@ -15,15 +15,15 @@ const WHOLE_EVERY = 6;
 const PAGE = matchMedia("(max-width: 40rem)").matches ? 15 : 50;
 const MOST = 2_000; // in the page at once; older ones go, and can be asked for again
 
-/** Fills `panel` with the alarms of one source, or of all. `onNew` is told of those that came since. */
-export function alarmList(panel, { source = null, signal, most = MOST, onNew = () => {}, onLoad = () => {}, onLabel = () => {} }) {
-  const list = el("ol", { class: "alarms", "data-list": "alarms", role: "list" });
-  const more = button("Older alarms", () => older(state), { class: "quiet", hidden: true });
-  const state = { source, signal, most, list, more, page: Math.min(PAGE, most), alarms: [], next: null, latest: null, polls: 0, fresh: new Set() };
-  panel.append(list, more);
+/** Fills `panel` with the alarms of one source, or of all. `onNew` is told when some came since, `onLoad` of every
+ *  load, `onLabel` when one was labelled here. */
+export function alarmList(panel, { source = null, signal, most = MOST, onNew = none, onLoad = none, onLabel = none }) {
+  const list = panel.appendChild(el("ol", { class: "alarms", "data-list": "alarms", role: "list" }));
+  const more = panel.appendChild(button("Older alarms", () => older(state), { class: "quiet", hidden: true }));
+  const state = { source, signal, most, list, more, page: Math.min(PAGE, most), ...nothing() };
   const load = async () => {
     const fresh = await came(state);
-    if (fresh.length) onNew(fresh);
+    if (fresh.length) onNew();
     onLoad();
   };
   repeat(load, { everyMs: EVERY_MS, signal });
@@ -35,14 +35,24 @@ export function alarmList(panel, { source = null, signal, most = MOST, onNew = (
   };
 }
 
+const none = () => {};
+const nothing = () => ({ alarms: [], next: null, latest: null, polls: 0, fresh: new Set() });
+
 /** The first page, then those after it; now and then the first page again: alarms grow, and others label them. */
 async function came(state) {
   const isWhole = state.polls % WHOLE_EVERY === 0;
   state.polls += 1;
-  const page = await get("/v1/alarms", { source: state.source, after: isWhole ? null : state.latest, limit: state.page }, state.signal);
+  const page = await get(
+    "/v1/alarms",
+    { source: state.source, after: isWhole ? null : state.latest, limit: state.page },
+    state.signal,
+  );
   const isFirst = state.latest === null;
-  const fresh = isFirst ? [] : page.alarms.filter((alarm) => Number(alarm.cursor) > Number(state.latest) && !isKnown(state, alarm));
-  if (isFirst || fresh.length === state.page) Object.assign(state, { alarms: page.alarms, next: page.next }); // too many to join up
+  const fresh = isFirst
+    ? []
+    : page.alarms.filter((alarm) => Number(alarm.cursor) > Number(state.latest) && !isKnown(state, alarm));
+  if (isFirst || fresh.length === state.page)
+    Object.assign(state, { alarms: page.alarms, next: page.next }); // too many to join up
   else join(state, page.alarms, fresh);
   state.latest = page.latest;
   for (const alarm of fresh) state.fresh.add(alarm.alarm_id);
@@ -78,31 +88,60 @@ function relabelled(state, { source, template_id }, label) {
 function draw(state) {
   const empty = { alarm_id: "", none: true };
   const items = state.alarms.length ? state.alarms : [empty];
-  keyed(state.list, items, (alarm) => alarm.alarm_id, (alarm) => (alarm.none ? none() : item(alarm, state)));
+  keyed(
+    state.list,
+    items,
+    (alarm) => alarm.alarm_id,
+    (alarm) => (alarm.none ? emptyItem() : item(alarm, state)),
+  );
   state.more.hidden = state.next === null || state.alarms.length >= state.most;
 }
 
 /** The alarms of all sources, as a view of their own. */
 export function openAlarms({ root, signal, arrive }) {
   const part = el("section", { class: "panel", "aria-label": "Alarms" });
-  const crumbs = el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: "#/", "data-up": true }, "Sources"));
-  root.replaceChildren(el("div", { class: "view-head" }, el("div", {}, crumbs, el("h1", { tabindex: -1 }, "Alarms"))), part);
+  const crumbs = el(
+    "nav",
+    { class: "crumbs", "aria-label": "Where you are" },
+    el("a", { href: "#/", "data-up": true }, "Sources"),
+  );
+  root.replaceChildren(
+    el("div", { class: "view-head" }, el("div", {}, crumbs, el("h1", { tabindex: -1 }, "Alarms"))),
+    part,
+  );
   document.title = "Alarms · logmeta";
   bindKeys(feedbackKeys(alarmList(part, { signal, onLoad: arrive })));
 }
 
-const none = () => el("li", { class: "empty" }, "No alarm yet. New ones appear here by themselves.");
+const emptyItem = () => el("li", { class: "empty" }, "No alarm yet. New ones appear here by themselves.");
 
 function item(alarm, { source, fresh }) {
-  const place = source === null ? el("a", { class: "alarm-source", href: sourceLink(alarm.source), tabindex: -1 }, visible(alarm.source)) : null;
-  const facts = [moment(alarm.at), place, alarm.stream && el("span", { class: "stream" }, visible(alarm.stream)), alarm.lines > 1 && plural(alarm.lines, "line"), labelWord(alarm.label)];
+  const place =
+    source === null
+      ? el("a", { class: "alarm-source", href: sourceLink(alarm.source), tabindex: -1 }, visible(alarm.source))
+      : null;
+  const facts = [
+    moment(alarm.at),
+    place,
+    alarm.stream && el("span", { class: "stream" }, visible(alarm.stream)),
+    alarm.lines > 1 && plural(alarm.lines, "line"),
+    labelWord(alarm.label),
+  ];
   return el(
     "li",
-    { "data-alarm": alarm.alarm_id, class: fresh.has(alarm.alarm_id) ? "alarm fresh" : "alarm", "data-severity": alarm.severity },
+    {
+      "data-alarm": alarm.alarm_id,
+      class: fresh.has(alarm.alarm_id) ? "alarm fresh" : "alarm",
+      "data-severity": alarm.severity,
+    },
     severity(alarm),
     el("a", { class: "item message", href: alarmLink(alarm.alarm_id) }, visible(alarm.message)),
     el("p", { class: "why" }, visible(alarm.reasons?.[0]?.text ?? "")),
-    el("p", { class: "facts" }, facts.filter(Boolean).map((fact) => el("span", {}, fact))),
+    el(
+      "p",
+      { class: "facts" },
+      facts.filter(Boolean).map((fact) => el("span", {}, fact)),
+    ),
   );
 }
 

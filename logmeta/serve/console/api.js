@@ -45,7 +45,7 @@ async function sent(method, path, body, signal) {
       cache: "no-store",
       credentials: "omit",
     });
-  } catch (error) {
+  } catch {
     signal?.throwIfAborted();
     throw new ApiError(0, "unreachable", "The scorer does not answer. The page tries again by itself.");
   }

@@ -21,7 +21,12 @@ function asked(title, confirm, ...children) {
 
 function buttons(box, confirm) {
   const cancel = button(confirm ? "Cancel" : "Close", () => box.close(""), { class: "quiet" });
-  return el("div", { class: "dialog-buttons" }, cancel, confirm && el("button", { type: "submit", class: "main" }, confirm));
+  return el(
+    "div",
+    { class: "dialog-buttons" },
+    cancel,
+    confirm && el("button", { type: "submit", class: "main" }, confirm),
+  );
 }
 
 export async function confirmed(title, consequence, confirm) {
@@ -33,7 +38,14 @@ export const operatorName = async () => operator() ?? (await askOperator());
 
 export async function askOperator() {
   const id = "operator-name";
-  const input = el("input", { id, name: id, required: true, maxlength: 80, autocomplete: "username", value: operator() ?? "" });
+  const input = el("input", {
+    id,
+    name: id,
+    required: true,
+    maxlength: 80,
+    autocomplete: "username",
+    value: operator() ?? "",
+  });
   const why = "It stands beside every decision and label you make, for those who come after you.";
   const form = await asked("Who are you?", "Keep", el("p", {}, why), el("label", { for: id }, "Your name"), input);
   if (form && input.value.trim()) keepOperator(input.value);
@@ -52,7 +64,12 @@ export function help() {
   if (document.querySelector("dialog[open]")) return;
   const rows = KEYS.map(([key, meaning]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, meaning)]);
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  asked("Keys", null, el("dl", { class: "keys" }, rows), el("p", { class: "muted" }, `Times are ${zone}; hover for UTC.`));
+  asked(
+    "Keys",
+    null,
+    el("dl", { class: "keys" }, rows),
+    el("p", { class: "muted" }, `Times are ${zone}; hover for UTC.`),
+  );
 }
 
 /** A notice that goes by itself, with something to do about it if there is. */
@@ -70,9 +87,14 @@ export async function attempt(act) {
   try {
     return await act();
   } catch (error) {
-    if (error.name === "AbortError") return null; // the view was left
-    if (error.status === undefined) throw error;
-    notify(error.message, { isTrouble: true });
+    complain(error);
     return null;
   }
+}
+
+/** What the scorer refused, as a notice; a defect of the page goes where the browser tells defects. */
+export function complain(error) {
+  if (error.name === "AbortError") return; // the view was left
+  if (error.status === undefined) throw error;
+  notify(error.message, { isTrouble: true });
 }

@@ -33,7 +33,11 @@ export function visible(text) {
 /** A template, its placeholders told apart from its words. */
 export function template(text) {
   const parts = visible(text).split(PLACEHOLDER);
-  return el("span", { class: "template" }, parts.map((part, i) => (i % 2 ? el("i", {}, part) : part)));
+  return el(
+    "span",
+    { class: "template" },
+    parts.map((part, i) => (i % 2 ? el("i", {}, part) : part)),
+  );
 }
 
 /** Makes the children of `parent` those of `items`, keeping every node whose item is unchanged: focus stays where it

@@ -19,7 +19,12 @@ export function labels(source, { signal, hasDetector, changed }) {
   const load = async () => {
     const found = hasDetector() ? await get("/v1/labels", { source }, signal) : { labels: [] };
     body.hidden = found.labels.length === 0;
-    keyed(list, found.labels.toReversed(), (label) => label.id, (label) => labelItem(source, label, taken));
+    keyed(
+      list,
+      found.labels.toReversed(),
+      (label) => label.id,
+      (label) => labelItem(source, label, taken),
+    );
   };
   body.hidden = true;
   const refresh = repeat(load, { everyMs: EVERY_MS, signal });
@@ -27,9 +32,22 @@ export function labels(source, { signal, hasDetector, changed }) {
 }
 
 function labelItem(source, label, taken) {
-  const undo = button("Undo", () => undone(source, label.id, taken), { class: "quiet", "aria-label": `Undo label ${label.number ?? label.id}` });
-  const said = el("p", { class: "facts" }, el("span", {}, moment(label.at)), label.by && el("span", {}, visible(label.by)));
-  return el("li", {}, el("div", {}, labelWord(label.anomalous ? "anomaly" : "normal"), " ", template(label.template), said), undo);
+  const undo = button("Undo", () => undone(source, label.id, taken), {
+    class: "quiet",
+    "aria-label": `Undo label ${label.number ?? label.id}`,
+  });
+  const said = el(
+    "p",
+    { class: "facts" },
+    el("span", {}, moment(label.at)),
+    label.by && el("span", {}, visible(label.by)),
+  );
+  return el(
+    "li",
+    {},
+    el("div", {}, labelWord(label.anomalous ? "anomaly" : "normal"), " ", template(label.template), said),
+    undo,
+  );
 }
 
 export function events(source, { signal }) {
@@ -62,6 +80,22 @@ export function events(source, { signal }) {
 const keyOf = (event) => event.cursor;
 
 function eventItem(event) {
-  const said = el("p", { class: "facts" }, el("span", {}, moment(event.at)), event.by && el("span", {}, visible(event.by)));
-  return el("li", {}, el("div", {}, el("span", { class: "event-kind" }, WORDS[event.kind] ?? visible(event.kind).replaceAll("_", " ")), " ", visible(event.text), said));
+  const said = el(
+    "p",
+    { class: "facts" },
+    el("span", {}, moment(event.at)),
+    event.by && el("span", {}, visible(event.by)),
+  );
+  return el(
+    "li",
+    {},
+    el(
+      "div",
+      {},
+      el("span", { class: "event-kind" }, WORDS[event.kind] ?? visible(event.kind).replaceAll("_", " ")),
+      " ",
+      visible(event.text),
+      said,
+    ),
+  );
 }

@@ -34,8 +34,8 @@ const isTyping = (target) => target.matches("input, textarea, select, [role=slid
 const walking = {
   j: () => step(1),
   k: () => step(-1),
-  ArrowDown: () => step(1),
-  ArrowUp: () => step(-1),
+  ArrowDown: () => isWalking() && step(1),
+  ArrowUp: () => isWalking() && step(-1),
   "/": toFilter,
 };
 
@@ -44,6 +44,9 @@ function toFilter() {
   filter?.focus();
   return filter !== null;
 }
+
+/** Elsewhere the arrows are the browser's: they scroll. */
+const isWalking = () => document.activeElement.matches("body, main, h1, a.item");
 
 function step(by) {
   const links = linksNear(document.activeElement);

@@ -12,7 +12,13 @@ export function askToken(root, enter) {
   showSignOut();
   signedOut();
   bindKeys({});
-  const input = el("input", { id: "token", type: "password", required: true, autocomplete: "current-password", spellcheck: "false" });
+  const input = el("input", {
+    id: "token",
+    type: "password",
+    required: true,
+    autocomplete: "current-password",
+    spellcheck: "false",
+  });
   root.replaceChildren(form(input, refused, () => admit(input.value.trim(), enter)));
   input.focus();
 }

@@ -14,7 +14,7 @@ import { openSources } from "./sources.js";
 const root = document.getElementById("page");
 let leaving = new AbortController();
 let opened = null; // address of the view that is open
-let depth = history.state?.depth ?? 0; // how many views of the page lie behind this one: Escape goes back among those only
+let depth = history.state?.depth ?? 0; // how many views of the page lie behind this one: Escape goes back among them
 
 const VIEWS = [
   [/^#\/source\/([^/]+)$/, openSource],
@@ -51,8 +51,11 @@ function decoded(part) {
   }
 }
 
-function missing({ root }) {
-  root.append(el("h1", {}, "No such view"), el("p", {}, "This address leads nowhere. ", el("a", { href: "#/" }, "All sources")));
+function missing() {
+  root.append(
+    el("h1", {}, "No such view"),
+    el("p", {}, "This address leads nowhere. ", el("a", { href: "#/" }, "All sources")),
+  );
 }
 
 /** Puts the focus where a reader goes on: on the item he came back from, else on the heading. Two parts of a view may
@@ -63,11 +66,11 @@ function arrival(came, signal) {
   return () => {
     if (tries === 0 || signal.aborted || document.activeElement !== place) return;
     tries -= 1;
-    const back = root.querySelector(`a.item[href="${CSS.escape(came)}"]`);
-    if (back) tries = 0;
-    place = back ?? root.querySelector("h1") ?? place;
+    const item = root.querySelector(`a.item[href="${CSS.escape(came)}"]`);
+    if (item) tries = 0;
+    place = item ?? root.querySelector("h1") ?? place;
     place.focus({ preventScroll: true });
-    if (back) back.scrollIntoView({ block: "nearest" });
+    item?.scrollIntoView({ block: "nearest" });
   };
 }
 

@@ -3,7 +3,7 @@
 import { alarmList, feedbackKeys } from "./alarms.js";
 import { detector, get } from "./api.js";
 import { el, panel, visible } from "./dom.js";
-import { count, rate } from "./format.js";
+import { count, percent, rate } from "./format.js";
 import { events, labels } from "./history.js";
 import { bindKeys } from "./keys.js";
 import { repeat } from "./live.js";
@@ -29,8 +29,17 @@ export function openSource({ root, signal, name, arrive }) {
     arrive();
   };
   const chart = timeline(name, { signal, choose: (from, to) => toAlarms(list, parts.alarms, from, to) });
-  const told = [labels(name, { signal, hasDetector: () => seen.current !== null, changed: () => refresh() }), events(name, { signal })];
-  const list = alarmList(parts.alarms, { source: name, signal, onLoad: arrive, onNew: () => [chart, ...told].forEach((part) => part.refresh()), onLabel: () => refresh() });
+  const told = [
+    labels(name, { signal, hasDetector: () => seen.current !== null, changed: () => refresh() }),
+    events(name, { signal }),
+  ];
+  const list = alarmList(parts.alarms, {
+    source: name,
+    signal,
+    onLoad: arrive,
+    onNew: () => [chart, ...told].forEach((part) => part.refresh()),
+    onLabel: () => refresh(),
+  });
   parts.main.prepend(chart.body);
   parts.side.append(...told.map((part) => part.body));
   bindKeys(feedbackKeys(list));
@@ -50,16 +59,34 @@ async function entryOf(name, seen, signal) {
 }
 
 function gone(root, name, arrive) {
-  root.querySelector(".standing").replaceChildren(`Nothing is known of a source ${visible(name)}; it appears here with its first lines.`);
+  root
+    .querySelector(".standing")
+    .replaceChildren(`Nothing is known of a source ${visible(name)}; it appears here with its first lines.`);
   arrive();
 }
 
 function build(root, name) {
-  const crumbs = el("nav", { class: "crumbs", "aria-label": "Where you are" }, el("a", { href: "#/", "data-up": true }, "Sources"));
+  const crumbs = el(
+    "nav",
+    { class: "crumbs", "aria-label": "Where you are" },
+    el("a", { href: "#/", "data-up": true }, "Sources"),
+  );
   const standing = el("div", { class: "standing" }, "Loading …");
   const decide = el("div", { class: "decide", role: "group", "aria-label": "Decide about this source" });
-  const head = el("div", { class: "view-head" }, el("div", {}, crumbs, el("h1", { tabindex: -1 }, visible(name)), standing), decide);
-  const parts = { standing, decide, alarms: panel("Alarms", "list"), drift: panel("Drift", "evidence"), versions: panel("Versions", "versions"), warnings: panel("Before you trust it", "warnings") };
+  const head = el(
+    "div",
+    { class: "view-head" },
+    el("div", {}, crumbs, el("h1", { tabindex: -1 }, visible(name)), standing),
+    decide,
+  );
+  const parts = {
+    standing,
+    decide,
+    alarms: panel("Alarms", "list"),
+    drift: panel("Drift", "evidence"),
+    versions: panel("Versions", "versions"),
+    warnings: panel("Before you trust it", "warnings"),
+  };
   parts.main = el("div", { class: "stack" }, parts.alarms);
   parts.side = el("div", { class: "stack" }, parts.drift, parts.versions, parts.warnings);
   root.replaceChildren(head, el("div", { class: "beside" }, parts.main, parts.side));
@@ -92,7 +119,8 @@ function filled(part, children) {
 function facts(entry) {
   const { summary } = entry;
   const lines = entry.current === null && entry.learning_lines ? `, ${count(entry.learning_lines)} lines so far` : "";
-  const fact = (words, ...value) => value.some(Boolean) && el("span", { class: "fact" }, el("span", { class: "muted" }, words), " ", ...value);
+  const fact = (words, ...value) =>
+    value.some(Boolean) && el("span", { class: "fact" }, el("span", { class: "muted" }, words), " ", ...value);
   return [
     el("span", { class: "status-word", "data-status": status(entry).split(",")[0] }, status(entry) + lines),
     entry.current && fact("version", entry.current),
@@ -107,13 +135,26 @@ function facts(entry) {
 function drift(found) {
   if (!found) return [];
   const kind = el("p", {}, NO_DRIFT[found.kind] ?? driftMark(found.kind));
-  const evidence = el("ul", { class: "sentences" }, found.evidence.map((sentence) => el("li", {}, visible(sentence))));
-  const figures = `unseen ${rate(100 * found.unseen_share)} % of the last ${count(found.lines)} lines · martingale ${rate(found.martingale_nats)} nats`;
-  return [kind, found.evidence.length > 0 && evidence, el("p", { class: "muted figures" }, figures)];
+  const evidence = el(
+    "ul",
+    { class: "sentences" },
+    found.evidence.map((sentence) => el("li", {}, visible(sentence))),
+  );
+  const unseen = `unseen ${percent(found.unseen_share)} of the last ${count(found.lines)} lines`;
+  const figures = el("p", { class: "muted figures" }, `${unseen} · martingale ${rate(found.martingale_nats)} nats`);
+  return [kind, found.evidence.length > 0 && evidence, figures];
 }
 
 function warnings(sentences) {
-  return sentences.length ? [el("ul", { class: "sentences" }, sentences.map((sentence) => el("li", {}, visible(sentence))))] : [];
+  return sentences.length
+    ? [
+        el(
+          "ul",
+          { class: "sentences" },
+          sentences.map((sentence) => el("li", {}, visible(sentence))),
+        ),
+      ]
+    : [];
 }
 
 /** Puts the focus on the newest alarm of a time, reading older ones until it is reached. */

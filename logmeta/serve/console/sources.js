@@ -39,11 +39,28 @@ export function openSources({ root, signal, arrive }) {
 }
 
 function build(root) {
-  const filter = el("input", { type: "search", id: "filter", "data-filter": true, placeholder: "Filter", value: chosen.filter, "aria-label": "Filter the sources by name, status or drift", "aria-keyshortcuts": "/" });
+  const filter = el("input", {
+    type: "search",
+    id: "filter",
+    "data-filter": true,
+    placeholder: "Filter",
+    value: chosen.filter,
+    "aria-label": "Filter the sources by name, status or drift",
+    "aria-keyshortcuts": "/",
+  });
   const said = el("p", { class: "headline", role: "status" }, "Loading …");
-  const head = el("tr", { role: "row" }, COLUMNS.map(([title, name]) => heading(title, name)));
+  const head = el(
+    "tr",
+    { role: "row" },
+    COLUMNS.map(([title, name]) => heading(title, name)),
+  );
   const body = el("tbody", { role: "rowgroup", "data-list": "sources" });
-  const table = el("table", { class: "sources", role: "table", "aria-label": "Sources" }, el("thead", { role: "rowgroup" }, head), body);
+  const table = el(
+    "table",
+    { class: "sources", role: "table", "aria-label": "Sources" },
+    el("thead", { role: "rowgroup" }, head),
+    body,
+  );
   const alarms = panel("Latest alarms", "latest");
   const top = el("div", { class: "view-head" }, el("div", {}, el("h1", { tabindex: -1 }, "Sources"), said), filter);
   const list = el("section", { class: "panel flush", "aria-label": "Sources" }, table);
@@ -67,7 +84,12 @@ function drawn({ said, head, body }, entries) {
   if (entries === null) return;
   const wanted = entries.filter(matches).sort(order());
   for (const cell of head.children) cell.setAttribute("aria-sort", sortOf(cell));
-  keyed(body, wanted.length ? wanted : [null], (entry) => entry?.source ?? "", (entry) => (entry ? row(entry) : none(entries)));
+  keyed(
+    body,
+    wanted.length ? wanted : [null],
+    (entry) => entry?.source ?? "",
+    (entry) => (entry ? row(entry) : none(entries)),
+  );
   const sentence = entries.length ? `${plural(entries.length, "source")}: ${headline(entries)}` : "No source yet";
   const shown = wanted.length < entries.length ? `${wanted.length} of ${sentence}` : sentence;
   if (said.textContent !== shown) said.textContent = shown;
@@ -80,7 +102,10 @@ function sortOf(cell) {
 
 function matches(entry) {
   const text = `${entry.source} ${status(entry)} ${drift(entry) ?? ""}`.toLowerCase();
-  return chosen.filter.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+  return chosen.filter
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
 }
 
 function order() {
@@ -94,7 +119,7 @@ const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b, "en", { nu
 function none(entries) {
   const why = entries.length
     ? "No source matches this filter."
-    : "Nothing was scored here yet. Sources appear with their first lines: send some to POST /v1/score, or run logmeta onboard.";
+    : "Nothing was scored here yet. Sources appear with their first lines: send some to POST /v1/score.";
   return el("tr", { role: "row" }, el("td", { class: "empty", role: "cell", colspan: COLUMNS.length }, why));
 }
 
@@ -114,6 +139,7 @@ function row(entry) {
 }
 
 function standing(entry) {
-  const lines = entry.current === null && entry.learning_lines !== null ? `, ${plural(entry.learning_lines, "line")}` : "";
+  const lines =
+    entry.current === null && entry.learning_lines !== null ? `, ${plural(entry.learning_lines, "line")}` : "";
   return el("span", { class: "status-word", "data-status": status(entry).split(",")[0] }, status(entry) + lines);
 }

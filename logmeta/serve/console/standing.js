@@ -33,5 +33,10 @@ export function headline(entries) {
     [entries.filter((entry) => status(entry) === "learning").length, "learning"],
     [entries.filter((entry) => entry.standing.disabled).length, "disabled"],
   ];
-  return parts.filter(([number]) => number > 0).map(([number, words]) => `${number} ${words}`).join(" · ") || "all quiet";
+  return (
+    parts
+      .filter(([number]) => number > 0)
+      .map(([number, words]) => `${number} ${words}`)
+      .join(" · ") || "all quiet"
+  );
 }

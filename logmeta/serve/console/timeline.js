@@ -6,7 +6,11 @@ import { clock, count, day, plural, score } from "./format.js";
 import { repeat } from "./live.js";
 
 const EVERY_MS = 15_000;
-const SPANS = [["Hour", 1], ["Day", 24], ["Week", 168]];
+const SPANS = [
+  ["Hour", 1],
+  ["Day", 24],
+  ["Week", 168],
+];
 const WIDTH = 960;
 const TOP = 14; // where a score of 1 is
 const FLOOR = 126; // where a score of 0 is
@@ -23,7 +27,9 @@ export function timeline(source, { signal, choose }) {
     const data = await get("/v1/timeline", { source, hours: chosen.hours }, signal);
     if (JSON.stringify(data) !== JSON.stringify(state.data)) draw(state, data);
   };
-  const spans = SPANS.map(([name, hours]) => button(name, () => span(state, hours), { "data-hours": hours, "aria-pressed": String(hours === chosen.hours) }));
+  const spans = SPANS.map(([name, hours]) =>
+    button(name, () => span(state, hours), { "data-hours": hours, "aria-pressed": String(hours === chosen.hours) }),
+  );
   body.append(el("div", { class: "spans", role: "group", "aria-label": "How far back" }, spans));
   state.chart = body.appendChild(el("div", { class: "chart" }));
   state.refresh = repeat(load, { everyMs: EVERY_MS, signal });
@@ -33,7 +39,8 @@ export function timeline(source, { signal, choose }) {
 function span(state, hours) {
   chosen.hours = hours;
   state.place = null;
-  for (const one of state.body.querySelectorAll("[data-hours]")) one.setAttribute("aria-pressed", String(Number(one.dataset.hours) === hours));
+  for (const one of state.body.querySelectorAll("[data-hours]"))
+    one.setAttribute("aria-pressed", String(Number(one.dataset.hours) === hours));
   state.refresh();
 }
 
@@ -42,7 +49,8 @@ function draw(state, data) {
   const wasOpen = state.chart.querySelector("details")?.open ?? false;
   const follows = state.place === null || state.place >= (state.data?.buckets.length ?? 0) - 1;
   state.data = data;
-  if (!data.buckets.length) return state.chart.replaceChildren(el("p", { class: "muted" }, "No line was scored in this time."));
+  if (!data.buckets.length)
+    return state.chart.replaceChildren(el("p", { class: "muted" }, "No line was scored in this time."));
   if (follows) state.place = data.buckets.length - 1;
   const scale = scaled(data);
   state.slider = slider(state, scale);
@@ -58,20 +66,39 @@ function scaled({ buckets, step_s }) {
   const end = Math.max(Date.now(), time(buckets.at(-1)) + step);
   const start = end - chosen.hours * 3_600_000;
   const x = (moment) => (WIDTH * (moment - start)) / (end - start);
-  return { start, end, step, x, y: (value) => FLOOR - (FLOOR - TOP) * value, wide: Math.max(1.5, (WIDTH * step) / (end - start) - 1) };
+  return {
+    start,
+    end,
+    step,
+    x,
+    y: (value) => FLOOR - (FLOOR - TOP) * value,
+    wide: Math.max(1.5, (WIDTH * step) / (end - start) - 1),
+  };
 }
 
 const time = (bucket) => new Date(bucket.at).getTime();
 
 function slider(state, scale) {
   const { buckets } = state.data;
-  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, lines(buckets, scale), level(scale), bars(buckets, scale), svg("rect", { class: "cursor", y: 0, height: STRIP, width: scale.wide + 1 }));
-  const control = el("div", { class: "slider", role: "slider", tabindex: 0, "aria-label": "Scores over time", "aria-valuemin": 0, "aria-valuemax": buckets.length - 1 }, drawing, el("span", { class: "level-name", "aria-hidden": "true" }, "alarm level"), marks(buckets, scale), axis(scale));
+  const range = { "aria-valuemin": 0, "aria-valuemax": buckets.length - 1 };
+  const name = el("span", { class: "level-name", "aria-hidden": "true" }, "alarm level");
+  const parts = [drawing(buckets, scale), name, marks(buckets, scale), axis(scale)];
+  const control = el(
+    "div",
+    { class: "slider", role: "slider", tabindex: 0, "aria-label": "Scores over time", ...range },
+    parts,
+  );
   control.addEventListener("keydown", (event) => keyed(event, state));
   control.addEventListener("pointermove", (event) => move(state, nearest(event, control, state, scale)));
   control.addEventListener("click", () => chooseAt(state));
   state.scale = scale;
   return control;
+}
+
+function drawing(buckets, scale) {
+  const box = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" };
+  const cursor = svg("rect", { class: "cursor", y: 0, height: STRIP, width: scale.wide + 1 });
+  return svg("svg", box, lines(buckets, scale), level(scale), bars(buckets, scale), cursor);
 }
 
 const bars = (buckets, { x, y, wide }) =>
@@ -95,7 +122,11 @@ const level = ({ y }) => svg("line", { class: "level", x1: 0, x2: WIDTH, y1: y(A
 function marks(buckets, { x, wide }) {
   const place = (bucket) => `${(100 * (x(time(bucket)) + wide / 2)) / WIDTH}%`;
   const alarming = buckets.filter((bucket) => bucket.alarms > 0);
-  return el("div", { class: "marks", "aria-hidden": "true" }, alarming.map((bucket) => el("span", { class: "alarm-mark", vars: { left: place(bucket) } })));
+  return el(
+    "div",
+    { class: "marks", "aria-hidden": "true" },
+    alarming.map((bucket) => el("span", { class: "alarm-mark", vars: { left: place(bucket) } })),
+  );
 }
 
 function axis({ start, end }) {
@@ -132,7 +163,14 @@ function sentence(bucket, step_s) {
 
 function keyed(event, state) {
   const last = state.data.buckets.length - 1;
-  const steps = { ArrowLeft: state.place - 1, ArrowRight: state.place + 1, PageUp: state.place - 12, PageDown: state.place + 12, Home: 0, End: last };
+  const steps = {
+    ArrowLeft: state.place - 1,
+    ArrowRight: state.place + 1,
+    PageUp: state.place - 12,
+    PageDown: state.place + 12,
+    Home: 0,
+    End: last,
+  };
   if (event.key in steps) move(state, steps[event.key]);
   else if (event.key === "Enter") chooseAt(state);
   else return;
@@ -148,9 +186,30 @@ function chooseAt({ data, place, choose }) {
 /** The same as text: the steps in which something was odd. */
 function table(buckets, isOpen) {
   const odd = buckets.filter((bucket) => bucket.anomalous || bucket.alarms || bucket.unseen).reverse();
-  const rows = odd.map((bucket) => [`${day(bucket.at)} ${clock(bucket.at)}`, count(bucket.lines), score(bucket.top_score ?? 0), count(bucket.anomalous), count(bucket.alarms), count(bucket.unseen)]);
-  const head = ["From", "Lines", "Top score", "Anomalous lines", "Alarms", "Unseen templates"].map((title) => el("th", { scope: "col" }, title));
-  const body = rows.map((cells) => el("tr", {}, cells.map((cell) => el("td", {}, cell))));
-  const content = rows.length ? el("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Steps with something odd" }, el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body))) : el("p", { class: "muted" }, "Nothing odd in this time.");
+  const rows = odd.map((bucket) => [
+    `${day(bucket.at)} ${clock(bucket.at)}`,
+    count(bucket.lines),
+    score(bucket.top_score ?? 0),
+    count(bucket.anomalous),
+    count(bucket.alarms),
+    count(bucket.unseen),
+  ]);
+  const head = ["From", "Lines", "Top score", "Anomalous lines", "Alarms", "Unseen templates"].map((title) =>
+    el("th", { scope: "col" }, title),
+  );
+  const body = rows.map((cells) =>
+    el(
+      "tr",
+      {},
+      cells.map((cell) => el("td", {}, cell)),
+    ),
+  );
+  const content = rows.length
+    ? el(
+        "div",
+        { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Steps with something odd" },
+        el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, body)),
+      )
+    : el("p", { class: "muted" }, "Nothing odd in this time.");
   return el("details", { class: "as-table", open: isOpen }, el("summary", {}, "As a table"), content);
 }

@@ -1,7 +1,7 @@
 // Versions of a source's detector, and what an operator decides: roll back, pin, disable, approve, learn anew, promote.
 
 import { detector, patch } from "./api.js";
-import { attempt, confirmed, notify, operatorName } from "./dialogs.js";
+import { attempt, complain, confirmed, notify, operatorName } from "./dialogs.js";
 import { button, el, visible } from "./dom.js";
 import { count, moment, plural } from "./format.js";
 
@@ -19,25 +19,40 @@ async function decide(entry, decision, told, reload) {
   return answer;
 }
 
+const DISABLES = "Its lines are indexed as skipped and raise no alarm until it is enabled.";
+const RELEARNS = "A new version is made from the next lines; the present one scores until then.";
+
 /** Buttons for what can be decided about the source as it stands. */
 export function switches(entry, reload) {
-  const { standing, source } = entry;
-  const act = (name, words, decision, told, ask = null) =>
-    button(words, async () => (!ask || (await confirmed(...ask))) && decide(entry, decision, told, reload), { "data-act": name, class: name === "approve" ? "main" : "quiet" });
-  const stop = [`Disable ${source}?`, "Its lines are indexed as skipped and raise no alarm until it is enabled.", "Disable"];
-  const anew = [`Relearn ${source}?`, "A new version is made from the next lines; the present one scores until then.", "Relearn"];
+  const { standing, source, current } = entry;
+  const act = (name, words, decision, told, ask = null) => {
+    const press = async () => (!ask || (await confirmed(...ask))) && decide(entry, decision, told, reload);
+    return button(words, press, { "data-act": name, class: name === "approve" ? "main" : "quiet" });
+  };
+  const hasVersion = current !== null;
+  const canLearn = hasVersion && !standing.pinned && !standing.relearn;
+  const anew = [`Relearn ${source}?`, RELEARNS, "Relearn"];
   return [
-    standing.waiting !== null && act("approve", `Approve version ${standing.waiting}`, { approved: true }, `Version ${standing.waiting} is in use.`),
-    entry.current !== null && pin(standing, act),
-    entry.current !== null && !standing.pinned && !standing.relearn && act("relearn", "Relearn", { relearn: true }, "It learns anew from the next lines.", anew),
+    standing.waiting !== null && approve(standing.waiting, act),
+    hasVersion && pin(standing, act),
+    canLearn && act("relearn", "Relearn", { relearn: true }, "It learns anew from the next lines.", anew),
     standing.relearn && act("keep", "Stop relearning", { relearn: false }, "The present version stays."),
-    standing.disabled ? act("enable", "Enable", { disabled: false }, "It is scored again.") : act("disable", "Disable", { disabled: true }, "It is not scored any more.", stop),
+    disable(entry, act),
   ];
 }
 
-function pin(standing, act) {
-  if (standing.pinned) return act("pin", "Unpin", { pinned: false }, "Unpinned: it may be refreshed again.");
+const approve = (waiting, act) =>
+  act("approve", `Approve version ${waiting}`, { approved: true }, `Version ${waiting} is in use.`);
+
+function pin({ pinned }, act) {
+  if (pinned) return act("pin", "Unpin", { pinned: false }, "Unpinned: it may be refreshed again.");
   return act("pin", "Pin", { pinned: true }, "Pinned: nothing that runs by itself replaces this version.");
+}
+
+function disable({ standing, source }, act) {
+  if (standing.disabled) return act("enable", "Enable", { disabled: false }, "It is scored again.");
+  const ask = [`Disable ${source}?`, DISABLES, "Disable"];
+  return act("disable", "Disable", { disabled: true }, "It is not scored any more.", ask);
 }
 
 /** The versions, newest first, with where each came from as far as that is known. */
@@ -45,15 +60,17 @@ export function versions(entry, reload) {
   const known = new Map((entry.lineage ?? []).map((made) => [made.version, made]));
   const newest = [...entry.versions].sort((a, b) => Number(b) - Number(a));
   if (!newest.length) return [];
-  const isOpen = opened.has(entry.source);
-  const isHidden = (version, i) => !isOpen && i >= SHOWN && version !== entry.current;
-  const items = newest.map((version, i) => item(entry, version, known.get(version), { reload, hidden: isHidden(version, i) }));
+  const isShown = (version, i) => opened.has(entry.source) || i < SHOWN || version === entry.current;
+  const items = newest.map((version, i) => {
+    const made = known.get(version);
+    return item(entry, version, { made, reload, hidden: !isShown(version, i) });
+  });
+  const hidden = items.filter((one) => one.hidden);
   const list = el("ol", { class: "version-list", role: "list" }, items);
-  return [shadow(entry, reload), list, older(entry.source, items.filter((one) => one.hidden))].filter(Boolean);
+  return [shadow(entry, reload), list, hidden.length > 0 && older(entry.source, hidden)].filter(Boolean);
 }
 
 function older(source, items) {
-  if (!items.length) return null;
   const show = (event) => {
     opened.add(source);
     for (const one of items) one.hidden = false;
@@ -62,38 +79,71 @@ function older(source, items) {
   return button(plural(items.length, "older version"), show, { class: "quiet", "data-act": "older" });
 }
 
-function item(entry, version, made, { reload, hidden }) {
+function item(entry, version, { made, reload, hidden }) {
   const isCurrent = version === entry.current;
-  const facts = made && [made.made_at && moment(made.made_at), made.parent && `from ${made.parent}`, made.lines_used && `${count(made.lines_used)} lines`, made.labels > 0 && plural(made.labels, "label"), made.by && `by ${visible(made.by)}`];
+  const said = [isCurrent && "in use", made?.why && visible(made.why)].filter(Boolean).join(" · ");
   return el(
     "li",
     { hidden, class: isCurrent ? "version-item current" : "version-item", "aria-current": isCurrent ? "true" : null },
     el("b", { class: "version-name" }, version),
-    el("div", {}, el("p", {}, [isCurrent && "in use", made?.why && visible(made.why)].filter(Boolean).join(" · ")), facts && el("p", { class: "facts" }, facts.filter(Boolean).map((fact) => el("span", {}, fact)))),
-    el("span", { class: "version-acts" }, acts(entry, version, isCurrent, reload)),
+    el("div", {}, el("p", {}, said), made && origin(made)),
+    el(
+      "span",
+      { class: "version-acts" },
+      isCurrent ? [] : [use(entry, version, reload), tryBeside(entry, version, reload)],
+    ),
   );
 }
 
-function acts(entry, version, isCurrent, reload) {
-  if (isCurrent || version === entry.standing.waiting) return [];
-  const older = Number(version) < Number(entry.current);
-  const title = `${older ? "Roll back to" : "Use"} version ${version}?`;
-  const consequence = `${entry.source} is scored by version ${version} instead of ${entry.current ?? "none"} from the next lines on. Version ${entry.current ?? "none"} stays and can be used again.`;
-  const use = async () => (await confirmed(title, consequence, older ? "Roll back" : "Use")) && decide(entry, { current: version }, `Version ${version} is in use.`, reload);
-  const beside = () => decide(entry, { shadow: version }, `Version ${version} scores beside the current one; its verdicts are only counted.`, reload);
-  return [
-    button(older ? "Roll back" : "Use", use, { class: "quiet", "data-act": `use ${version}`, "aria-label": `${older ? "Roll back to" : "Use"} version ${version}` }),
-    "shadow" in entry && entry.shadow === null && button("Shadow", beside, { class: "quiet", "data-act": `shadow ${version}`, "aria-label": `Let version ${version} score beside the current one` }),
+function origin({ made_at, parent, lines_used, labels, by }) {
+  const facts = [
+    made_at && moment(made_at),
+    parent && `from ${parent}`,
+    lines_used && plural(lines_used, "line"),
+    labels > 0 && plural(labels, "label"),
+    by && `by ${visible(by)}`,
   ];
+  const shown = facts.filter(Boolean).map((fact) => el("span", {}, fact));
+  return el("p", { class: "facts" }, shown);
+}
+
+function use(entry, version, reload) {
+  const { current, source, standing } = entry;
+  if (version === standing.waiting) return null;
+  const isBack = Number(version) < Number(current);
+  const words = isBack ? "Roll back to" : "Use";
+  const instead = current === null ? "" : ` instead of ${current}, which stays and can be used again`;
+  const ask = [`${words} version ${version}?`, `${source} is scored by it from the next lines on${instead}.`];
+  const press = async () => {
+    if (!(await confirmed(...ask, isBack ? "Roll back" : "Use"))) return;
+    await decide(entry, { current: version }, `Version ${version} is in use.`, reload);
+  };
+  const label = `${words} version ${version}`;
+  return button(isBack ? "Roll back" : "Use", press, { class: "quiet", "data-act": label, "aria-label": label });
+}
+
+function tryBeside(entry, version, reload) {
+  if (entry.shadow !== null) return null; // one is tried already, or this scorer tries none
+  const told = `Version ${version} scores beside the current one; its verdicts are only counted.`;
+  const press = () => decide(entry, { shadow: version }, told, reload);
+  const label = `Let version ${version} score beside the current one`;
+  return button("Shadow", press, { class: "quiet", "data-act": label, "aria-label": label });
 }
 
 /** What a version that scores beside the current one would change, and whether it may take over. */
 function shadow(entry, reload) {
-  const { shadow: beside } = entry;
+  const { shadow: beside, current } = entry;
   if (!beside) return null;
-  const figures = `Version ${beside.version} scores beside ${entry.current}: ${plural(beside.lines, "line")}, ${plural(beside.alarms_candidate, "alarm")} where ${entry.current} raised ${count(beside.alarms_current)}; ${plural(beside.changed, "verdict")} would change.`;
+  const raised = `${plural(beside.alarms_candidate, "alarm")} where ${current} raised ${count(beside.alarms_current)}`;
+  const figures = `${plural(beside.lines, "line")}, ${raised}; ${plural(beside.changed, "verdict")} would change.`;
   const stop = () => decide(entry, { shadow: null }, "It scores beside no more.", reload);
-  return el("div", { class: "shadow" }, el("p", {}, figures), button("Promote", () => promote(entry, reload), { class: "main", "data-act": "promote" }), button("Stop", stop, { class: "quiet", "data-act": "stop" }));
+  return el(
+    "div",
+    { class: "shadow" },
+    el("p", {}, `Version ${beside.version} scores beside ${current}: ${figures}`),
+    button("Promote", () => promote(entry, reload), { class: "main", "data-act": "promote" }),
+    button("Stop", stop, { class: "quiet", "data-act": "stop" }),
+  );
 }
 
 /** Promotes the candidate; where the guard refuses, its reason is shown and the operator may insist. */
@@ -106,7 +156,8 @@ async function promote(entry, reload) {
     notify(told);
     reload();
   } catch (error) {
-    if (error.status === 409 && (await confirmed("Promote it nevertheless?", error.message, "Promote nevertheless"))) decide(entry, { promote: true, force: true }, told, reload);
-    else if (error.status !== 409) await attempt(() => Promise.reject(error));
+    if (error.status !== 409) complain(error);
+    else if (await confirmed("Promote it nevertheless?", error.message, "Promote nevertheless"))
+      await decide(entry, { promote: true, force: true }, told, reload);
   }
 }
