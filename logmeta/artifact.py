@@ -24,11 +24,12 @@ from safetensors.numpy import load_file, save_file
 
 from logmeta.across import Across, Followed, Share
 from logmeta.calibrate import Calibration
+from logmeta.canaries import Canaries
 from logmeta.detector import Detector, MetaModel
 from logmeta.encode.sequence import Candidates
 from logmeta.errors import ArtifactError
 from logmeta.evidence import Memory, Reference
-from logmeta.feedback import Label
+from logmeta.feedback import Absorbed, Label
 from logmeta.grouping import WindowReference, Windows
 from logmeta.meta.base import BaseModel
 from logmeta.meta.features import Precedent
@@ -86,6 +87,8 @@ def _write(detector: Detector, folder: Path) -> None:
     templates = {"templates": memory.templates, "tree": memory.tree.snapshot(), **_context_data(memory.context)}
     templates |= {"known_anomalies": detector.known_anomalies, "signatures": sorted(detector.signatures)}
     templates["labels"] = [label.to_dict() for label in detector.labels]
+    templates["absorbed"] = [one.to_dict() for one in detector.absorbed]
+    templates["canaries"] = detector.canaries.to_dict()
     if detector.windows is not None:
         templates["window_pairs"] = detector.windows.support.pairs
     (folder / TEMPLATES).write_bytes(orjson.dumps(templates))
@@ -203,13 +206,27 @@ def load_detector(folder: Path, model: MetaModel | None = None) -> Detector:
         raise ArtifactError(f"{folder} holds data that makes no detector ({error!r}); onboard again") from error
 
 
+def check_folder(folder: Path, *, base: str | None = None) -> None:
+    """Whether a detector folder can be loaded, without loading it; `base` is the digest of the base model at hand.
+
+    Raises:
+        ArtifactError: missing, damaged, from a later format, or made with another base model.
+    """
+    made_with = read_manifest(folder).get("base", {})
+    if base is not None and made_with.get("digest") != base:
+        raise _other_base(folder, made_with, base)
+
+
 def _check_base(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> None:
-    made_with = manifest["base"]
-    if made_with["digest"] != base.digest:
-        raise ArtifactError(
-            f"{folder} was made with base model {made_with['name']} ({made_with['digest']}), this "
-            f"logmeta ships {base.name} ({base.digest}); onboard the source again"
-        )
+    if manifest["base"]["digest"] != base.digest:
+        raise _other_base(folder, manifest["base"], f"{base.name} ({base.digest})")
+
+
+def _other_base(folder: Path, made_with: Mapping[str, Any], base: str) -> ArtifactError:
+    made = f"{made_with.get('name')} ({made_with.get('digest')})"
+    return ArtifactError(
+        f"{folder} was made with base model {made}, this logmeta ships {base}; onboard the source again"
+    )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -277,6 +294,8 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         achieved=dict(manifest["achieved"]),
         smoothing=manifest.get("smoothing", 0.0),
         labels=tuple(Label.from_dict(fields) for fields in data.get("labels", ())),
+        absorbed=tuple(Absorbed.from_dict(fields) for fields in data.get("absorbed", ())),
+        canaries=Canaries.from_dict(data.get("canaries", {})),
     )
 
 

@@ -197,6 +197,31 @@ def feedback(
     typer.echo("\n".join(told), err=True)
 
 
+@app.command(epilog="Example: logmeta absorb today.log --detector detectors/payments --plan")
+def absorb(
+    detector: DetectorOpt,
+    lines: Annotated[str | None, typer.Argument(metavar="LINES", help="A log from before a deploy on, or - .")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would be absorbed, and change nothing.")] = False,
+    undo: Annotated[str | None, typer.Option(help="Take back the one of this id, or `all`.")] = None,
+    as_list: Annotated[bool, typer.Option("--list", help="Show what is absorbed, as JSON lines.")] = False,
+) -> None:
+    """Make ordinary what a deploy changed: templates that come back across time and streams and sound like nothing bad.
+
+    See docs/drift.md for the gates. What is absorbed is listed, and undone by its id.
+    """
+    from logmeta import labelling
+
+    found = load(detector)
+    if as_list:
+        for row in labelling.absorbed_rows(found.absorbed):
+            typer.echo(row)
+        return
+    changed, told = labelling.absorbed(found, lines) if undo is None else labelling.taken_back(found, undo)
+    if not plan:
+        changed.save_pretrained(detector)
+    typer.echo("\n".join(told), err=True)
+
+
 @app.command(epilog="Example: logmeta inspect detectors/payments")
 def inspect(
     detector: Annotated[Path, typer.Argument(help="Folder written by `logmeta onboard`.")],
@@ -228,23 +253,56 @@ def diff(
     typer.echo(str(tally), err=True)
 
 
+DetectorsOpt = Annotated[Path, typer.Option(help="Folder of detectors, as `logmeta serve` has it.")]
+DETECTORS: Final = Path("detectors")
+ByOpt = Annotated[str | None, typer.Option(help="Who says so; default: your user name.")]
+
+
 @app.command(epilog="Example: logmeta rollback payments --detectors detectors --to 3")
 def rollback(
     source: Annotated[str, typer.Argument(help="Name of the source.")],
-    detectors: Annotated[Path, typer.Option(help="Folder of detectors, as `logmeta serve` has it.")] = Path(
-        "detectors"
-    ),
-    to: Annotated[str | None, typer.Option(help="Version to go back to; default: the one before.")] = None,
+    detectors: DetectorsOpt = DETECTORS,
+    to: Annotated[
+        str | None, typer.Option(help="Version to go back to; default: the one that the present one was made from.")
+    ] = None,
 ) -> None:
     """Put an older version of a source's detector into use; a running scorer takes it up with the next line.
 
     Where scorers share a registry (`serve --registry-url`), use `logmeta sources use`, which tells them all.
     """
-    from logmeta.registry import Registry
+    from logmeta.promotion import rolled_back
 
-    registry = Registry(detectors)
-    before = registry.current(source)
-    typer.echo(f"{source}: version {registry.rollback(source, to)} instead of {before}", err=True)
+    typer.echo(rolled_back(detectors, source, to), err=True)
+
+
+@app.command(epilog="Example: logmeta versions payments --detectors detectors")
+def versions(
+    source: Annotated[str, typer.Argument(help="Name of the source.")],
+    detectors: DetectorsOpt = DETECTORS,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")] = False,
+) -> None:
+    """Show where each version of a source's detector comes from, and which are kept."""
+    from logmeta.lineage import print_lineage
+    from logmeta.promotion import known_versions
+
+    lineage, current = known_versions(detectors, source)
+    print_lineage(lineage, current, as_json=as_json)
+
+
+@app.command(epilog="Example: logmeta promote detectors/candidate --detectors detectors")
+def promote(
+    candidate: Annotated[Path, typer.Argument(help="Folder of a detector, as `logmeta onboard` writes it.")],
+    detectors: DetectorsOpt = DETECTORS,
+    force: Annotated[bool, typer.Option("--force", help="Even if it falls behind the version in use.")] = False,
+    by: ByOpt = None,
+) -> None:
+    """Publish a candidate as its source's newest version and use it, unless it falls behind on canary lines.
+
+    Where scorers share a registry (`serve --registry-url`), use `logmeta sources promote`, which tells them all.
+    """
+    from logmeta.promotion import promoted
+
+    typer.echo(promoted(detectors, load(candidate), force=force, by=by), err=True)
 
 
 @app.command(epilog="Example: logmeta demo --elasticsearch local")

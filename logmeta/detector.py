@@ -17,12 +17,13 @@ import numpy as np
 
 from logmeta.alarms import LINES_PER_ALARM
 from logmeta.calibrate import ASKED_SHARES, AlarmLevel, Calibration
+from logmeta.canaries import Canaries
 from logmeta.closing import WindowScorer
 from logmeta.config import BASE_MODEL
-from logmeta.errors import ScoreError, UsageError
+from logmeta.errors import InputError, ScoreError, UsageError
 from logmeta.evidence import EvidenceReader, Memory
 from logmeta.explain import KNOWN, SIGNATURE
-from logmeta.feedback import Label, labelled, lowered, without
+from logmeta.feedback import Absorbed, Label, labelled, lowered, without
 from logmeta.grouping import WindowReference
 from logmeta.meta.base import BaseModel, load_base
 from logmeta.meta.likeness import likeness
@@ -101,6 +102,10 @@ class MetaModel:
         return onboard(self.base, in_streams(list(as_records(lines)), stream_regex), known_bad, asked)
 
 
+def _looked_up(values: Mapping[str, float], templates: Sequence[str]) -> FloatArray:
+    return np.array([values.get(template, 0.0) for template in templates], dtype=np.float32)
+
+
 @lru_cache(maxsize=1)
 def _shipped() -> BaseModel:
     return load_base()
@@ -154,6 +159,8 @@ class Detector:
     achieved: Mapping[float, float] = field(default_factory=dict)
     smoothing: float = SMOOTHING
     labels: tuple[Label, ...] = ()
+    absorbed: tuple[Absorbed, ...] = ()
+    canaries: Canaries = field(default_factory=Canaries)
 
     @cached_property
     def level(self) -> AlarmLevel:
@@ -204,13 +211,47 @@ class Detector:
         """What the words of lines add to their raw scores in all, shape (n,)."""
         different = list(dict.fromkeys(templates))
         more = dict(zip(different, np.sum(list(self.added(different).values()), axis=0).tolist(), strict=True))
-        less = self._lowered
-        return np.array([more[template] - less.get(template, 0.0) for template in templates], dtype=np.float32)
+        return np.array([more[template] for template in templates], dtype=np.float32)
 
     @property
-    def _lowered(self) -> dict[str, float]:
-        """By how much lines of templates are lowered that people called ordinary."""
-        return lowered(self.labels, self.calibration.raw_at(-math.log(self.level.level))) if self.labels else {}
+    def lowered_by_template(self) -> Mapping[str, float]:
+        """By how much lines of templates are lowered that people called ordinary, or that were absorbed."""
+        return self._lowered(self.labels)
+
+    def lowered(self, templates: Sequence[str]) -> tuple[FloatArray, FloatArray] | None:
+        """By how much lines of these templates are lowered, shape (n,), and how much of that was absorbed, so that
+        the lines behind them gain by it, too; None where no template ever is."""
+        less = self.lowered_by_template
+        if not less:
+            return None
+        absorbed = self._lowered(())
+        return _looked_up(less, templates), _looked_up(absorbed, templates)
+
+    def _lowered(self, labels: tuple[Label, ...]) -> Mapping[str, float]:
+        if not (labels or self.absorbed):
+            return {}
+        return lowered(labels, self.absorbed, self.calibration.raw_at(-math.log(self.level.level)))
+
+    def learn(self, lines: Iterable[str | LogRecord], *, including_alarms: bool = False) -> None:
+        """Take later ordinary lines into memory, all or none: what a session that scored them knows, the next begins
+        with. What they say and how often becomes ordinary; the calibration and `lines_used` stay as they are.
+
+        Raises:
+            InputError: a line is anomalous, and not told to learn alarms too.
+        """
+        session, records, templates = self.session(), as_records(lines), list[str]()
+        while batch := list(itertools.islice(records, BATCH)):
+            scored = session.score(in_streams(batch, self.stream_regex))
+            odd = next((line for line in scored if line.alarm_id is not None), None)
+            if odd is not None and not including_alarms:
+                raise InputError(
+                    f"line {odd.line_no} alarms ({self.explain(odd)}) and would be ordinary from then on, so nothing "
+                    f"was learned; leave it out, or learn including_alarms=True"
+                )
+            templates += [line.template for line in scored if line.line_no == line.record_line_no]
+        self.memory = session.learned(templates)
+        for name in ("level", "window_scorer"):  # they are computed once, from the memory as it was
+            self.__dict__.pop(name, None)
 
     def feedback(self, line: ScoredLine, *, anomalous: bool, by: str | None = None) -> Label:
         """Take a person's word on a scored line; undo it with `undo_feedback`.
@@ -235,8 +276,8 @@ class Detector:
         return label
 
     def without_labels(self, template: str, raw_score: float) -> float:
-        """What a line of this template would have scored if nobody had called its like ordinary."""
-        return raw_score + self._lowered.get(template, 0.0)
+        """What a line of this template would have scored if its like were not called ordinary, or absorbed."""
+        return raw_score + self.lowered_by_template.get(template, 0.0)
 
     def undo_feedback(self, number: int) -> Label:
         """Withdraw the label of that number, counted from 1 as in `labels`. Raises UsageError when there is none."""
@@ -303,6 +344,7 @@ class Detector:
             "achieved_shares": {f"{asked:g}": round(share, 4) for asked, share in self.achieved.items()},
             "provisional": self.provisional,
             "labels": len(self.labels),
+            "absorbed": len(self.absorbed),
             "adapted_net_trusted": self.trusted,
             "warnings": list(self.warnings()),
         }

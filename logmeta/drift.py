@@ -18,6 +18,7 @@ import numpy as np
 from logmeta.header import LEVELS, split_header
 from logmeta.martingale import Martingale, Ranks
 from logmeta.records import JsonValue, ScoredLine
+from logmeta.told import REPEAT
 
 if TYPE_CHECKING:
     from logmeta.detector import Detector
@@ -125,7 +126,7 @@ class DriftMonitor:
         self._line_no = line.line_no
         block = self._blocks[-1]
         block.lines += 1
-        block.odd += line.alarm_id is not None
+        block.odd += line.alarm_id is not None and REPEAT not in line.flags
         block.alarms += line.alarm
         self._seen, self._alarms = self._seen + 1, self._alarms + line.alarm
         if len(block.streams) < _MOST_STREAMS:
@@ -134,6 +135,11 @@ class DriftMonitor:
             block.unseen[line.template] += 1
             self._meet(line)
         block.quiet += 0.0 if line.alarm_id else line.raw_score
+
+    @property
+    def block(self) -> int:
+        """How many whole blocks there were."""
+        return self._number
 
     def _close(self, block: _Block) -> None:
         self._number += 1
@@ -152,15 +158,15 @@ class DriftMonitor:
     def _meet(self, line: ScoredLine) -> None:
         known = self._unseen.get(line.template)
         if known is None:
-            known = self._unseen[line.template] = _Unseen(self._number, self._sounds_bad(line))
+            known = self._unseen[line.template] = _Unseen(self._number, self.sounds_bad(line))
         self._unseen.move_to_end(line.template)
         if len(self._unseen) > _MOST_TEMPLATES:
             self._unseen.popitem(last=False)
         if len(known.streams) < _MOST_STREAMS:
             known.streams.add(line.stream)
 
-    def _sounds_bad(self, line: ScoredLine) -> bool:
-        """By the level that the line names, without one by its words."""
+    def sounds_bad(self, line: ScoredLine) -> bool:
+        """Whether a line is bad by the level that the line names, without one by its words."""
         header = split_header(line.message)
         return header.level > _WARNING if header.word else self._severity([line.template]) > self._severe
 
@@ -202,7 +208,7 @@ class DriftMonitor:
         calm = [template for template in settled if not self._unseen[template].severe]
         enough = len(calm) >= _FEWEST or self._share(calm) >= _LARGE
         if enough and 2 * len(calm) >= len(settled):
-            return "deploy", [_deploy(calm, self._streams())]
+            return "deploy", [_deploy(calm, self.streams())]
         recent = list(self._blocks)[-_LATELY:]
         different = len({template for block in recent for template in block.unseen})
         if different > _MOST_UNSEEN * sum(block.lines for block in recent):
@@ -228,7 +234,7 @@ class DriftMonitor:
         blocks = list(self._blocks)
         seen = Counter(template for block in blocks for template in block.unseen)
         late = {template for block in blocks[-_LATELY:] for template in block.unseen}
-        several = min(2, len(self._streams()))
+        several = min(2, len(self.streams()))
         oldest = self._number - len(blocks) + 1
         return [
             template
@@ -239,7 +245,8 @@ class DriftMonitor:
             and len(known.streams) >= several
         ]
 
-    def _streams(self) -> set[str | None]:
+    def streams(self) -> set[str | None]:
+        """Streams of the present (at most 16 a block)."""
         return set().union(*(block.streams for block in self._blocks))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -220,6 +220,17 @@ class EvidenceReader:
         self.streams.clear()
         self._remembering.clear()
         self.context.restart_clock()
+
+    def learned(self, memory: Memory, numbers: Sequence[int]) -> Memory:
+        """The memory that this reader began with as it is by now, `numbers` being the templates read since then."""
+        vectors = self.vectors_of(range(len(self.parser.templates)))
+        before = np.zeros(len(vectors))
+        before[: len(memory.templates)] = memory.context.lines * np.exp(memory.reference.candidates.log_prior)
+        counts = np.maximum(before + np.bincount(numbers, minlength=len(vectors)), 0.5)
+        candidates = Candidates(vectors, np.log(counts / counts.sum()).astype(np.float32))
+        reference = replace(memory.reference, candidates=candidates)
+        templates = tuple(self.parser.templates)
+        return Memory(memory.tree, templates, memory.timed, self.context, reference, self._precedent)
 
     def vectors_of(self, numbers: Sequence[int]) -> FloatArray:
         """Template vectors by number, shape (n, dimension)."""

@@ -44,6 +44,34 @@ class Label:
         return cls(**fields)
 
 
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """A template that became ordinary by itself (`logmeta.absorption`).
+
+    `raw_score` is the highest that its lines scored in quarantine, without any label, and their spread; `lines` (at
+    most 64) and `streams` (at most 16) are those it was seen in there; `at` is ISO 8601.
+    """
+
+    template: str
+    raw_score: float
+    lines: int
+    streams: int
+    at: str
+
+    @property
+    def id(self) -> str:
+        """A short hash of what it is, the same in every version of the detector."""
+        return hashlib.blake2s(f"{self.template}\0{self.at}".encode(), digest_size=6).hexdigest()
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """As it is stored; `id` is worked out."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Absorbed:
+        return cls(**fields)
+
+
 def labelled(labels: Sequence[Label], new: Label) -> tuple[Label, ...]:
     """The labels with another one; earlier ones of its template that say the opposite are withdrawn.
 
@@ -68,12 +96,15 @@ def without(labels: Sequence[Label], number: int) -> tuple[Label, ...]:
 
 
 @lru_cache(maxsize=1_024)
-def lowered(labels: tuple[Label, ...], alarm_at: float) -> dict[str, float]:
-    """By how much lines of a template are lowered: what its labelled lines score beyond the raw score at which alarms
-    begin, the spread of these scores, and a margin."""
+def lowered(labels: tuple[Label, ...], absorbed: tuple[Absorbed, ...], alarm_at: float) -> dict[str, float]:
+    """By how much lines of a template are lowered: what its lines called ordinary score beyond the raw score at which
+    alarms begin, the spread of these scores, and a margin. Of several words on a template the strongest counts."""
     scores: dict[str, list[float]] = {}
     for label in labels:
         if not label.anomalous:
             scores.setdefault(label.template, []).append(label.raw_score)
-    beyond = {template: max(of_it) + float(np.std(of_it)) + _MARGIN - alarm_at for template, of_it in scores.items()}
+    highest = {one.template: one.raw_score for one in absorbed}
+    for template, of_it in scores.items():
+        highest[template] = max(highest.get(template, -np.inf), max(of_it) + float(np.std(of_it)))
+    beyond = {template: high + _MARGIN - alarm_at for template, high in highest.items()}
     return {template: by for template, by in beyond.items() if by > 0}

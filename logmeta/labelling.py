@@ -1,17 +1,19 @@
-"""`logmeta feedback`: find the lines a person means, take the word on them, say what it does."""
+"""`logmeta feedback` and `logmeta absorb`: what becomes ordinary or bad, by a person's word or by itself."""
 
 from __future__ import annotations
 
 import getpass
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import orjson
 
+from logmeta.absorption import without_absorbed
 from logmeta.detector import Detector
 from logmeta.errors import InputError, UsageError
-from logmeta.feedback import Label
+from logmeta.feedback import Absorbed, Label
 from logmeta.records import ScoredLine
-from logmeta.scoring import score_path
+from logmeta.scoring import absorbed_of_path, score_path
 
 
 def rows(detector: Detector) -> Iterator[str]:
@@ -42,6 +44,28 @@ def learned(
         label = detector.feedback(line, anomalous=anomalous, by=by or getpass.getuser())
         told.append(f"line {line.line_no} (score {line.score:.2f}): {_word(label)} {label.template!r}")
     return told
+
+
+def absorbed_rows(absorbed: Sequence[Absorbed]) -> Iterator[str]:
+    """What is absorbed as JSON lines, each with its id."""
+    for one in absorbed:
+        yield orjson.dumps({"id": one.id, **one.to_dict()}).decode()
+
+
+def absorbed(detector: Detector, path: str | None) -> tuple[Detector, list[str]]:
+    """The detector with what a log shows to be ordinary by now; what to say. Raises UsageError without a log."""
+    if path is None:
+        raise UsageError("absorb needs LINES, a log from before a deploy on (or --list, or --undo ID)")
+    changed = absorbed_of_path(detector, path)
+    more = [one for one in changed.absorbed if one not in detector.absorbed]
+    return changed, [f"absorbed {one.id}: {one.template!r}" for one in more] or ["nothing passed the gates"]
+
+
+def taken_back(detector: Detector, identity: str) -> tuple[Detector, list[str]]:
+    """The detector without something absorbed; what to say. Raises UsageError when nothing has that id."""
+    changed = replace(detector, absorbed=without_absorbed(detector.absorbed, identity))
+    gone = [one for one in detector.absorbed if one not in changed.absorbed]
+    return changed, [f"taken back {one.id}: {one.template!r}" for one in gone] or ["nothing was absorbed"]
 
 
 def _found(detector: Detector, path: str, numbers: Sequence[int]) -> list[ScoredLine]:

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from logmeta.calibrate import Calibration, achieved_shares
+from logmeta.canaries import canaries_of
 from logmeta.detector import Detector
 from logmeta.errors import InputError
 from logmeta.grouping import Line, WindowReference, Windows
@@ -110,6 +111,7 @@ def calibrated(
         window=asked.window,
         signatures=unusual_signatures(support.memory.templates),
         smoothing=smoothing,
+        canaries=canaries_of(support.memory, support.events, support.streams, known.templates),
     )
     _calibrate(detector, support, usual_tail)
     detector.known_anomalies = _overlooked(detector, known)

@@ -16,6 +16,7 @@ import numpy as np
 
 from logmeta.calibrate import Calibration, achieved_shares
 from logmeta.records import ScoredLine
+from logmeta.told import REPEAT
 
 if TYPE_CHECKING:
     from logmeta.detector import Detector
@@ -39,6 +40,8 @@ class QuietPool:
     def see(self, lines: Iterable[ScoredLine]) -> None:
         """Scored lines in order of arrival; continuations are part of their record."""
         for line in lines:
+            if REPEAT in line.flags:
+                continue  # no more than itself: else a drip of such lines would keep all others out
             if line.alarm_id is not None:
                 self._waiting.clear()
                 self._loud = NEAR

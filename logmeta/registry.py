@@ -2,7 +2,8 @@
 
 `root/<source folder>/<version>/` holds what `Detector.save_pretrained` wrote; versions count 1, 2, 3 and every
 scored line names the one that scored it. `root/<source folder>/current` names the version in use, `source` the
-source in its own spelling, and `standing.json` what an operator decided about it.
+source in its own spelling, `standing.json` what an operator decided about it, and `lineage/<version>.json` where a
+version comes from. Only the newest versions, and those in use, are kept.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +22,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from logmeta.atomic import write_text
 from logmeta.errors import ArtifactError, LogmetaError, UsageError
+from logmeta.lineage import KEEP_VERSIONS, VersionInfo, Why, expendable, read_lineage, write_info
 from logmeta.records import JsonValue
 
 if TYPE_CHECKING:
@@ -71,12 +75,14 @@ class SupersededError(LogmetaError):
 class Standing:
     """What stands about a source beside its versions.
 
-    `waiting` is a version that waits for approval, `pinned` keeps the current version from being replaced by
-    anything that runs by itself, `disabled` stops scoring, `relearn` asks for a detector from the next lines.
+    `waiting` is a version that waits for approval, `shadow` one that is tried beside the current one, `pinned` keeps
+    the current version from being replaced by anything that runs by itself, `disabled` stops scoring, `relearn` asks
+    for a detector from the next lines.
     `by` and `at` (ISO 8601) tell who decided last, and when.
     """
 
     waiting: str | None = None
+    shadow: str | None = None
     approved: bool = False
     pinned: bool = False
     disabled: bool = False
@@ -88,6 +94,11 @@ class Standing:
         """What stands after a publication: nobody asks for a new detector any more."""
         return replace(self, waiting=waiting, relearn=False)
 
+    def using(self, current: str | None) -> Standing:
+        """What stands when that version is in use: it is tried or waits no longer."""
+        waiting, shadow = (None if version == current else version for version in (self.waiting, self.shadow))
+        return replace(self, waiting=waiting, shadow=shadow)
+
     def to_dict(self) -> dict[str, JsonValue]:
         return asdict(self)
 
@@ -98,10 +109,13 @@ class Standing:
 
 
 class Registry:
-    """Every source's detector versions below one folder. Several processes may share it."""
+    """Every source's detector versions below one folder. Several processes may share it.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    `keep` is how many of a source's newest versions are kept beside those in use.
+    """
+
+    def __init__(self, root: Path, *, keep: int = KEEP_VERSIONS) -> None:
+        self.root, self.keep = root, keep
 
     def sources(self) -> list[str]:
         """Every source with a published detector, in alphabetical order."""
@@ -141,11 +155,23 @@ class Registry:
         except (orjson.JSONDecodeError, TypeError) as error:
             raise ArtifactError(f"{path} is damaged: {error}; remove it, then decide again") from error
 
-    def publish(self, detector: Detector, *, instead_of: str | None = ANY, waiting: bool = False) -> str:
+    def lineage(self, source: str) -> tuple[VersionInfo, ...]:
+        """Where every version comes from, oldest first; versions that are not kept any more are in it too."""
+        return read_lineage(self._folder(source), self.versions(source))
+
+    def publish(
+        self,
+        detector: Detector,
+        *,
+        instead_of: str | None = ANY,
+        waiting: bool = False,
+        why: Why = "onboarded",
+        by: str | None = None,
+    ) -> str:
         """Save a detector as its source's newest version and make it current; returns the version.
 
         With `waiting` it does not become current but waits for approval. `instead_of` is the version it was made
-        to replace (None: the first one).
+        to replace (None: the first one), `why` and `by` go into its lineage.
 
         Raises:
             SupersededError: another version than `instead_of` is current now.
@@ -155,27 +181,57 @@ class Registry:
         with _alone(folder):
             self._check_current(detector.source, instead_of)
             write_text(folder / "source", detector.source)
-            version = self._place(detector, folder)
+            parent, version = self.current(detector.source), self._place(detector, folder)
+            write_info(folder, VersionInfo.of(detector, version, parent=parent, why=why, by=by))
             if not waiting:
                 write_text(folder / "current", version)
-        standing = self.standing(detector.source)
-        if (answered := standing.after(version if waiting else None)) != standing:
-            self._write_standing(detector.source, answered)
+            standing = self.standing(detector.source)
+            if (answered := standing.after(version if waiting else None)) != standing:
+                self._write_standing(detector.source, answered)
+            self._prune(detector.source)
         return version
 
-    def decide(self, source: str, *, current: str | None = None, **changes: Any) -> Standing:
+    def decide(
+        self,
+        source: str,
+        *,
+        current: str | None = None,
+        instead_of: str | None = ANY,
+        base: str | None = None,
+        **changes: Any,
+    ) -> Standing:
         """Change what stands about a source and, with `current`, which version is in use. Returns what stands now.
+
+        Args:
+            source: its name.
+            current: the version to use from now on; it is verified before anything changes.
+            instead_of: the version that must be in use until then.
+            base: digest of the base model at hand, which a version must have been made with.
+            changes: fields of `Standing`.
 
         Raises:
             UsageError: no such version.
+            ArtifactError: the version is damaged, of a later format, or made with another base model.
+            SupersededError: another version than `instead_of` is current now.
         """
-        if current is not None and self.resolve(source, current) is None:
-            raise no_version(source, current, self.versions(source))
-        standing = replace(self.standing(source), **changes)
-        self._write_standing(source, standing)
-        if current is not None:
-            write_text(self._folder(source) / "current", current)
+        for version in filter(None, (current, changes.get("shadow"))):
+            self.check(source, version, base=base)
+        self._folder(source).mkdir(parents=True, exist_ok=True)
+        with _alone(self._folder(source)):
+            self._check_current(source, instead_of)
+            standing = replace(self.standing(source), **changes).using(current)
+            self._write_standing(source, standing)
+            if current is not None:
+                write_text(self._folder(source) / "current", current)
         return standing
+
+    def check(self, source: str, version: str, *, base: str | None = None) -> None:
+        """Whether a version can be used (see `decide`). Raises UsageError or ArtifactError when it cannot."""
+        from logmeta.artifact import check_folder  # keeps `import logmeta.registry` light
+
+        if self.resolve(source, version) is None:
+            raise self._no_version(source, version)
+        check_folder(self.path(source, version), base=base)
 
     def approve(self, source: str, **changes: Any) -> Standing:
         """Make the version that waits for approval the current one, and mark the source as approved.
@@ -187,6 +243,26 @@ class Registry:
         if waiting is None and self.current(source) is None:
             raise UsageError(f"source {source!r} has no version to approve; onboard it, or wait until it has learned")
         return self.decide(source, current=waiting, **{**changes, "waiting": None, "approved": True})
+
+    def _no_version(self, source: str, version: str) -> UsageError:
+        """What to raise when a version is asked for that is not there."""
+        published = ", ".join(self.versions(source)) or "none"
+        known = {info.version for info in self.lineage(source)}
+        why = f"; version {version} is not kept any more, the newest {self.keep} are" if version in known else ""
+        return UsageError(f"source {source!r} has no version {version!r}; published: {published}{why}")
+
+    def _prune(self, source: str) -> None:
+        """Remove what need not be kept of a source's versions."""
+        standing = self.standing(source)
+        held = (self.current(source), standing.waiting, standing.shadow)
+        for version in expendable(self.versions(source), keep=self.keep, held=held):
+            self._remove(source, version)
+
+    def _remove(self, source: str, version: str) -> None:
+        """Out of sight in one step, then away: nobody finds half a version."""
+        folder = self._folder(source)
+        with tempfile.TemporaryDirectory(prefix=".gone-", dir=folder, ignore_cleanup_errors=True) as away:
+            shutil.move(folder / version, Path(away) / version)
 
     def _check_current(self, source: str, instead_of: str | None) -> None:
         current = self.current(source)
@@ -236,22 +312,28 @@ class Registry:
             )
         return folder
 
-    def rollback(self, source: str, to: str | None = None) -> str:
-        """Make an older version current again: the one before the current, or the one named. Returns it.
+    def rollback(self, source: str, to: str | None = None, *, base: str | None = None) -> str:
+        """Make an older version current again: the one that the current was made from, or the one named. Returns it.
 
         Raises:
             UsageError: there is nothing older, or no version of that name.
+            ArtifactError: that version cannot be used (see `decide`); the current one stays.
         """
-        versions, current = self.versions(source), self.current(source)
-        older = versions[: versions.index(current)] if current in versions else versions
-        target = (to if to in versions else None) if to else next(iter(older[::-1]), None)
+        target = to or self._before_current(source)
         if target is None:
             raise UsageError(
-                f"source {source!r} has no {f'version {to!r}' if to else 'older version'} to roll back to; "
-                f"published: {', '.join(versions) or 'none'}, current: {current}"
+                f"source {source!r} has no older version to roll back to; "
+                f"published: {', '.join(self.versions(source)) or 'none'}, current: {self.current(source)}"
             )
-        self.decide(source, current=target)
+        self.decide(source, current=target, base=base)
         return target
+
+    def _before_current(self, source: str) -> str | None:
+        """The version that the current one was made from; when that is not kept, the newest that is older."""
+        versions, current = self.versions(source), self.current(source)
+        parent = next((info.parent for info in self.lineage(source) if info.version == current), None)
+        older = versions[: versions.index(current)] if current in versions else versions
+        return parent if parent in versions else next(iter(older[::-1]), None)
 
     def _folder(self, source: str) -> Path:
         return self.root / source_folder(source)
@@ -277,17 +359,3 @@ def _moved(saved: Path, target: Path) -> bool:
             return False
         raise
     return True
-
-
-def no_version(source: str, version: str, published: Sequence[str]) -> UsageError:
-    """What to raise when a version is asked for that was never published."""
-    return UsageError(f"source {source!r} has no version {version!r}; published: {', '.join(published) or 'none'}")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Beside, then rename: a reader sees the old text or the new, never half of one."""
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(beside).chmod(0o644)
-    Path(beside).replace(path)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
+from logmeta.absorption import Quarantine, absorbing
 from logmeta.detector import Detector, in_streams
-from logmeta.drift import Drift, DriftMonitor
+from logmeta.drift import BLOCK, Drift, DriftMonitor
 from logmeta.records import IncidentUpdate, LogRecord, ScoredLine, ScoredWindow
 from logmeta.session import ScoringSession
 from logmeta.sources import LineReader, follow, read_records
@@ -54,6 +56,22 @@ def drift_of_path(detector: Detector, path: str, *, follow_file: bool = False) -
         monitor.see(batch)
         yield monitor.take()
     yield [monitor.look()]
+
+
+def absorbed_of_path(detector: Detector, path: str) -> Detector:
+    """The detector with what a file or standard input (`-`) shows to be ordinary by now (see `logmeta.absorption`)."""
+    session, monitor = detector.session(), DriftMonitor(detector)
+    quarantine = Quarantine(detector, monitor)
+    for batch in _batches(path, follow_file=False):
+        for start in range(0, len(batch), BLOCK):
+            lines = session.score(in_streams(batch[start : start + BLOCK], detector.stream_regex), explain="none")
+            monitor.see(lines)
+            quarantine.see(lines)
+            if more := quarantine.ready():
+                detector = replace(detector, absorbed=absorbing(detector.absorbed, more))
+                session.recalibrate(detector)
+                quarantine.use(detector)
+    return detector
 
 
 def _scored(session: ScoringSession, path: str, *, explain: str, follow_file: bool) -> Iterator[list[ScoredLine]]:

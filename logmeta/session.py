@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from logmeta.alarms import AlarmState
 from logmeta.calibrate import score_of
 from logmeta.closing import OpenWindows
+from logmeta.evidence import Memory
 from logmeta.explain import reasons_for, sentences
 from logmeta.grouping import Line
 from logmeta.header import split_header
@@ -19,6 +20,7 @@ from logmeta.incidents import IncidentTracker
 from logmeta.meta.scorer import with_recent
 from logmeta.parse import ParsedEvent
 from logmeta.records import IncidentUpdate, LogRecord, Reason, ScoredLine, ScoredWindow
+from logmeta.told import REPEAT, Told
 from logmeta.window import Fact, FloatArray
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class _Stream:
 
     alarm: AlarmState
     window: FloatArray | None = None
+    lowered: FloatArray | None = None
     last: _Verdict | None = None
 
 
@@ -43,6 +46,7 @@ class _Verdict(NamedTuple):
     window: float
     window_p: float
     surprise: float
+    alone: bool = False
     typical: str | None = None
     reasons: tuple[Reason, ...] = ()
 
@@ -57,9 +61,14 @@ class ScoringSession:
         self._reader = detector.reader()
         self._known = len(self._reader.parser.templates)
         self._streams: dict[str | None, _Stream] = {}
-        self._incidents = IncidentTracker()
+        self._incidents, self._told = IncidentTracker(), Told()
         self.recalibrate(detector)
         self._windows = None if detector.window_scorer is None else OpenWindows(detector.window_scorer)
+
+    def learned(self, templates: Sequence[str]) -> Memory:
+        """The detector's memory behind the lines scored here, whose templates these are; the session is over."""
+        numbers = [self._reader.parser.number_of(template) for template in templates]
+        return self._reader.learned(self.detector.memory, numbers)
 
     def copy(self) -> ScoringSession:
         """A session of its own that goes on from here; what is frozen is shared."""
@@ -80,6 +89,7 @@ class ScoringSession:
         """Go on with a refreshed version of the detector: another calibration, the same of everything else."""
         self.detector = detector
         self._threshold = -float(np.log(detector.level.level))
+        self._alarm_at = detector.calibration.raw_at(self._threshold)
         self._provisional, self._model = detector.provisional, detector.model
 
     @property
@@ -108,9 +118,24 @@ class ScoringSession:
             if head >= 0 and (explain == "all" or (explain == "alarms" and starts)):
                 verdict = self._explained(verdict, event, found.features[head], found.rows[head], found.facts[head],
                                           record)  # fmt: skip
-            out.append(self._line(record, event, verdict, starts, alarm_id))
-            self._incidents.see(out[-1], event.seconds)
+            line = self._line(record, event, verdict, starts, alarm_id)
+            self._incidents.see(line, event.seconds)
+            out.append(self._repeated(line, event, verdict) if head >= 0 else line)
         return out
+
+    def _repeated(self, line: ScoredLine, event: ParsedEvent, verdict: _Verdict) -> ScoredLine:
+        """The line, as one of an earlier alarm where only being repeated made it ordinary (see `logmeta.told`)."""
+        template = event.shape.template_index
+        self._told.lines += 1
+        if template < self._known:
+            return line
+        if line.template in self.detector.lowered_by_template:
+            self._told.forget(template)
+        elif line.alarm_id is not None and verdict.alone:
+            self._told.remember(template, line.alarm_id)
+        elif line.alarm_id is None and (alarm_id := self._told.again(template)) is not None:
+            return replace(line, alarm_id=alarm_id, flags=(*line.flags, REPEAT))
+        return line
 
     def _with_windows(
         self,
@@ -169,16 +194,30 @@ class ScoringSession:
         for i, head in enumerate(head_of):
             if head >= 0:
                 members.setdefault(records[i].stream, []).append(head)
+        less = detector.lowered(templates)
         for name, heads in members.items():
             stream = self._stream(name)
             raw[heads], window[heads] = with_recent(own[heads], weight=detector.smoothing, before=stream.window)
             stream.window = window[heads[-1:]]
-        raw += detector.all_added(templates)
+            if less is not None:
+                by, lately = self._lowered(stream, *(of[heads] for of in less))
+                raw[heads] -= by
+                window[heads] -= lately
+        added = detector.all_added(templates)
+        raw += added
         surprise = detector.calibration.surprise(raw)
         scores = score_of(surprise, detector.level.level)
         p, window_p = detector.calibration.p_values(raw), detector.window_calibration.p_values(window)
-        columns = (raw, scores, p, window, window_p, surprise)
+        alone = own + added >= self._alarm_at
+        columns = (raw, scores, p, window, window_p, surprise, alone)
         return [_Verdict(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
+
+    def _lowered(self, stream: _Stream, own: FloatArray, absorbed: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """By how much a stream's lines are lowered, and their recent ones: those had a share in their scores."""
+        before = np.zeros(1, np.float32) if stream.lowered is None else stream.lowered
+        mixed, lately = with_recent(absorbed, weight=self.detector.smoothing, before=before)
+        stream.lowered = lately[-1:]
+        return np.maximum(own, mixed), lately
 
     def _explained(
         self,

@@ -37,21 +37,25 @@ def send(
     *,
     pipeline: str | None = None,
     patience: Patience | None = None,
+    wait_for_refresh: bool = False,
 ) -> list[Item]:
     """What became of each write, in order: `status`, and `error` where it was refused.
+
+    With `wait_for_refresh` a search sees them from then on.
 
     Raises:
         BackendError: Elasticsearch is down or refuses a whole bulk, also after `patience` (by default a minute).
     """
     bodies = [(dumps(write.action), dumps(write.document)) for write in writes]
     items: dict[int, Item] = {}
+    refresh = "wait_for" if wait_for_refresh else None
 
     def step() -> None:
         waiting = [place for place in range(len(bodies)) if place not in items]
         for places in _chunks(waiting, bodies):
             with backend_errors(address):
                 lines = [line for place in places for line in bodies[place]]
-                answer = client.bulk(operations=lines, pipeline=pipeline)  # type: ignore[arg-type]  # JSON already
+                answer = client.bulk(operations=lines, pipeline=pipeline, refresh=refresh)  # type: ignore[arg-type]  # JSON already
             for place, item in zip(places, answer["items"], strict=True):
                 (found,) = item.values()
                 if found["status"] not in BUSY:

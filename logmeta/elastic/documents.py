@@ -18,6 +18,7 @@ from logmeta.records import JsonValue
 
 _DATA_STREAM = re.compile(r"(?:logs|metrics|traces)-([^-]+)-(.+)")
 OUR_FIELD = "logmeta"
+BACKING_INDEX = ".ds-"
 BRIEF = frozenset(("status", "score", "p_value", "provisional", "source", "stream", "template", "model", "scored_at"))
 ENVELOPE_BYTES = 128  # keys, quotes and time in a request
 
@@ -73,7 +74,12 @@ class Line:
 
 
 def read_line(document: Fields, index: str, options: ProcessorOptions) -> Line | SkipReason | None:
-    """The document's line; None when it has none and passes unchanged. `index` is the index or data stream's name."""
+    """The document's line; None when it has none and passes unchanged. `index` is the index or data stream's name.
+
+    A document in a backing index that a person put a word on passes too: its verdict is what the word is about.
+    """
+    if index.startswith(BACKING_INDEX) and _value(document, f"{options.target_field}.feedback") is not None:
+        return None
     message = next((text for field in options.field if (text := _text(document, field)) is not None), None)
     if message is None and options.ignore_missing:
         return None

@@ -3,13 +3,15 @@
 Scoring reads the folder only, so it goes on when Elasticsearch is down. Publishing and deciding go to the index
 first and are refused when somebody else was faster (the source's document is written only as it was read).
 
-One document per source (`kind: source`: current version, what was published, what an operator decided) and one per
-file of a version (`kind: file`, base64 in `data`). Files are written before the source's document names them.
+One document per source (`kind: source`: current version, what is published and where it comes from, what an operator
+decided) and one per file of a version (`kind: file`, base64 in `data`). Files are written before the source's document
+names them, and deleted after it no longer does.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 import secrets
 import tempfile
@@ -24,10 +26,12 @@ import orjson
 from elasticsearch import ApiError, ConflictError, Elasticsearch, NotFoundError
 from elasticsearch.helpers import scan
 
+from logmeta.atomic import write_text
 from logmeta.elastic.client import Address, backend_errors, connect
 from logmeta.errors import ArtifactError, BackendError, UnreachableError
+from logmeta.lineage import KEEP_VERSIONS, MOST_ENTRIES, VersionInfo, Why, expendable, write_info
 from logmeta.records import JsonValue
-from logmeta.registry import ANY, Registry, Standing, SupersededError, no_version, source_folder, write_text
+from logmeta.registry import ANY, Registry, Standing, SupersededError, source_folder
 
 if TYPE_CHECKING:
     from logmeta.detector import Detector
@@ -61,19 +65,31 @@ class Entry:
     source: str
     current: str | None = None
     versions: dict[str, Published] = field(default_factory=dict)
+    lineage: dict[str, VersionInfo] = field(default_factory=dict)
     standing: Standing = field(default_factory=Standing)
     revision: int = 0
     read_as: dict[str, Any] = field(default_factory=lambda: {"op_type": "create"})
 
     @property
     def next_version(self) -> str:
-        return str(1 + max(map(int, self.versions), default=0))
+        return str(1 + max(map(int, {*self.versions, *self.lineage}), default=0))
 
-    def with_version(self, version: str, published: Published, *, waiting: bool) -> Entry:
+    def with_version(self, info: VersionInfo, published: Published, *, waiting: bool) -> Entry:
         """After a publication: the new version is current, or waits for approval."""
-        current = self.current if waiting else version
-        standing = self.standing.after(version if waiting else None)
-        return replace(self, current=current, versions={**self.versions, version: published}, standing=standing)
+        version = info.version
+        return replace(
+            self,
+            current=self.current if waiting else version,
+            versions={**self.versions, version: published},
+            lineage=dict([*self.lineage.items(), (version, info)][-MOST_ENTRIES:]),
+            standing=self.standing.after(version if waiting else None),
+        )
+
+    def pruned(self, keep: int) -> Entry:
+        """Without the versions that need not be kept."""
+        held = (self.current, self.standing.waiting, self.standing.shadow)
+        gone = expendable(sorted(self.versions, key=int), keep=keep, held=held)
+        return replace(self, versions={version: p for version, p in self.versions.items() if version not in gone})
 
     def to_document(self) -> dict[str, JsonValue]:
         return {
@@ -81,6 +97,7 @@ class Entry:
             "source": self.source,
             "current": self.current,
             "versions": {version: asdict(published) for version, published in self.versions.items()},
+            "lineage": {version: info.to_dict() for version, info in self.lineage.items()},
             "standing": self.standing.to_dict(),
             "revision": self.revision + 1,
         }
@@ -90,16 +107,17 @@ class Entry:
         """From a document as a get or a search returns it."""
         kept = hit["_source"]
         read_as = {f"if_{name}": hit.get(f"_{name}") for name in ("seq_no", "primary_term")}
-        standing = Standing.from_dict(kept["standing"])
         versions = {version: Published(p["prefix"], tuple(p["files"])) for version, p in kept["versions"].items()}
-        return cls(kept["source"], kept["current"], versions, standing, kept["revision"], read_as)
+        lineage = {version: VersionInfo.from_dict(fields) for version, fields in kept.get("lineage", {}).items()}
+        standing = Standing.from_dict(kept["standing"])
+        return cls(kept["source"], kept["current"], versions, lineage, standing, kept["revision"], read_as)
 
 
 class SharedRegistry(Registry):
     """Versions and decisions in an index, mirrored below `root`; `sync` brings the mirror up to date."""
 
-    def __init__(self, root: Path, address: Address, *, index: str = INDEX) -> None:
-        super().__init__(root)
+    def __init__(self, root: Path, address: Address, *, index: str = INDEX, keep: int = KEEP_VERSIONS) -> None:
+        super().__init__(root, keep=keep)
         self._address, self._index = address, index
         self._client: Elasticsearch = connect(address)
         self._wanted: set[tuple[str, str]] = set()
@@ -114,9 +132,9 @@ class SharedRegistry(Registry):
             self._make_index()
             entries = list(self._entries())
             changed = sum([self._follow(entry) for entry in entries])
+            self._fetch_wanted({entry.source: entry for entry in entries})
             for source in set(self.sources()) - {entry.source for entry in entries}:
                 self._offer(source)
-            self._fetch_wanted({entry.source: entry for entry in entries})
         return changed
 
     def resolve(self, source: str, pin: str | None) -> str | None:
@@ -126,7 +144,15 @@ class SharedRegistry(Registry):
             self._wanted.add((source, pin))
         return found
 
-    def publish(self, detector: Detector, *, instead_of: str | None = ANY, waiting: bool = False) -> str:
+    def publish(
+        self,
+        detector: Detector,
+        *,
+        instead_of: str | None = ANY,
+        waiting: bool = False,
+        why: Why = "onboarded",
+        by: str | None = None,
+    ) -> str:
         """As in a folder, and for every scorer.
 
         Raises:
@@ -136,24 +162,29 @@ class SharedRegistry(Registry):
         with self._lock, backend_errors(self._address):
             for _ in range(ATTEMPTS):
                 entry = self._expected(detector.source)
-                if instead_of not in (ANY, entry.current):
-                    self._take_over(entry)
-                    raise SupersededError(f"source {entry.source!r} is at version {entry.current} by now")
-                with tempfile.TemporaryDirectory(prefix=".new-", dir=self.root) as scratch:
-                    saved = Path(scratch) / "detector"
-                    replace(detector, version=entry.next_version).save_pretrained(saved)
-                    if self._publish(saved, entry, entry.next_version, waiting=waiting):
-                        return entry.next_version
+                self._check_entry(entry, instead_of)
+                info = VersionInfo.of(detector, entry.next_version, parent=entry.current, why=why, by=by)
+                if self._publish(detector, entry, info, waiting=waiting):
+                    return info.version
         raise self._restless(detector.source)
 
-    def decide(self, source: str, *, current: str | None = None, **changes: Any) -> Standing:
-        """As in a folder, and for every scorer. Raises UsageError or BackendError."""
+    def decide(
+        self,
+        source: str,
+        *,
+        current: str | None = None,
+        instead_of: str | None = ANY,
+        base: str | None = None,
+        **changes: Any,
+    ) -> Standing:
+        """As in a folder, and for every scorer. Raises what it does there, or BackendError."""
         with self._lock, backend_errors(self._address):
             for _ in range(ATTEMPTS):
                 entry = self._expected(source)
-                if current is not None and current not in entry.versions:
-                    raise no_version(source, current, list(entry.versions))
-                standing = replace(entry.standing, **changes)
+                self._check_entry(entry, instead_of)
+                for version in filter(None, (current, changes.get("shadow"))):
+                    self._check_published(entry, version, base)
+                standing = replace(entry.standing, **changes).using(current)
                 if self._write(replace(entry, current=current or entry.current, standing=standing)):
                     self._take_over(self._entry(source))
                     return standing
@@ -203,28 +234,67 @@ class SharedRegistry(Registry):
             return False
         return True
 
-    def _publish(self, saved: Path, entry: Entry, version: str, *, waiting: bool) -> bool:
-        """Files first, then the document that names them; files nobody names are taken back."""
-        prefix = f"file:{source_folder(entry.source)}:{version}:{secrets.token_hex(8)}"
-        published = Published(prefix, tuple(path.name for path in sorted(saved.iterdir())))
-        for identity, name in zip(published.ids(), published.files, strict=True):
-            data = base64.b64encode((saved / name).read_bytes()).decode()
-            fields = {"kind": "file", "source": entry.source, "version": version, "name": name, "data": data}
-            self._client.index(index=self._index, id=identity, document=fields)
-        if not self._write(entry.with_version(version, published, waiting=waiting)):
-            for identity in published.ids():
-                self._client.delete(index=self._index, id=identity)
+    def _check_entry(self, entry: Entry, instead_of: str | None) -> None:
+        if instead_of not in (ANY, entry.current):
+            self._take_over(entry)
+            raise SupersededError(f"source {entry.source!r} is at version {entry.current} by now, not {instead_of}")
+
+    def _check_published(self, entry: Entry, version: str, base: str | None) -> None:
+        """Bring a version here and verify it; the source's document is not changed before."""
+        if version not in entry.versions:
+            raise self._no_version(entry.source, version)
+        self._fetch(entry, version)
+        self.check(entry.source, version, base=base)
+
+    def _publish(self, detector: Detector, entry: Entry, info: VersionInfo, *, waiting: bool) -> bool:
+        """Save, and write files and document. False when somebody else was faster: nothing is left then."""
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=self.root) as scratch:
+            saved = Path(scratch) / "detector"
+            replace(detector, version=info.version).save_pretrained(saved)
+            published = self._upload(saved, entry.source, info.version)
+        after = entry.with_version(info, published, waiting=waiting).pruned(self.keep)
+        if not self._write(after):
+            self._delete(published)
             return False
+        for version in entry.versions.keys() - after.versions.keys():
+            self._delete(entry.versions[version])
         self._take_over(self._entry(entry.source))
         return True
 
+    def _upload(self, saved: Path, source: str, version: str) -> Published:
+        prefix = f"file:{source_folder(source)}:{version}:{secrets.token_hex(8)}"
+        published = Published(prefix, tuple(path.name for path in sorted(saved.iterdir())))
+        for identity, name in zip(published.ids(), published.files, strict=True):
+            data = base64.b64encode((saved / name).read_bytes()).decode()
+            fields = {"kind": "file", "source": source, "version": version, "name": name, "data": data}
+            self._client.index(index=self._index, id=identity, document=fields)
+        return published
+
+    def _delete(self, published: Published) -> None:
+        for identity in published.ids():
+            with contextlib.suppress(NotFoundError):
+                self._client.delete(index=self._index, id=identity)
+
     def _offer(self, source: str) -> None:
-        """Publish the current version of a source that the index does not know."""
-        version = self.current(source)
-        entry = replace(self._entry(source), standing=self.standing(source))  # a search may not see it yet
-        if version is not None and entry.revision == 0:
-            entry = replace(entry, revision=self._lost_at(source))
-            self._publish(self.path(source), entry, version, waiting=False)
+        """Publish what is here of a source that the index does not know, or no longer: a new or a deleted one."""
+        entry, here = self._entry(source), Registry.versions(self, source)  # a search may not see the entry yet
+        if entry.revision or not here:
+            return
+        published = {version: self._upload(self._folder(source) / version, source, version) for version in here}
+        lineage = {info.version: info for info in self.lineage(source)}
+        offered = replace(
+            entry,
+            current=self.current(source),
+            versions=published,
+            lineage=lineage,
+            standing=self.standing(source),
+            revision=self._lost_at(source),
+        )
+        if self._write(offered):
+            self._take_over(self._entry(source))
+        else:
+            for files in published.values():
+                self._delete(files)
 
     def _lost_at(self, source: str) -> int:
         """Where the revisions of a source go on that the index has lost: beyond what any scorer has seen of it."""
@@ -240,15 +310,20 @@ class SharedRegistry(Registry):
 
     def _take_over(self, entry: Entry) -> bool:
         """Bring a source's folder to what its document says, unless it has been there already."""
-        here = self._mirrored(entry.source)
-        if entry.revision <= here.get("revision", 0):
+        if entry.revision <= self._mirrored(entry.source).get("revision", 0):
             return False
-        for version in filter(None, (entry.current, entry.standing.waiting)):
+        for version in filter(None, (entry.current, entry.standing.waiting, entry.standing.shadow)):
             self._fetch(entry, version)
+        told = {info.version: replace(info, kept=True) for info in self.lineage(entry.source)}
+        for info in [info for info in entry.lineage.values() if told.get(info.version) != info]:
+            write_info(self._folder(entry.source), info)
         self._write_standing(entry.source, entry.standing)
         if entry.current is not None:
             write_text(self._folder(entry.source) / "current", entry.current)
-        self._note(entry.source, revision=entry.revision, versions=sorted(entry.versions, key=int))
+        versions = sorted(entry.versions, key=int)
+        self._note(entry.source, revision=entry.revision, versions=versions)
+        for version in set(Registry.versions(self, entry.source)) & entry.lineage.keys() - entry.versions.keys():
+            self._remove(entry.source, version)
         return True
 
     def _fetch(self, entry: Entry, version: str) -> None:

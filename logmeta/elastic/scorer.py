@@ -53,7 +53,7 @@ class Scorer:
         if httpx.URL(address.url).scheme not in ("http", "https"):
             raise UsageError(f"the scorer's URL must look like {SCORER_URL}, got {address.url!r}; correct --scorer-url")
         headers = {"Authorization": f"Bearer {address.token}"} if address.token else {}
-        self._client = httpx.Client(headers=headers, verify=_trust(address.ca), trust_env=False)
+        self._client = httpx.Client(headers=headers, verify=trust(address.ca), trust_env=False)
         self._url = address.url.rstrip("/") + "/v1/score"
         self._explain = explain
 
@@ -158,7 +158,8 @@ def _retry_after_s(headers: httpx.Headers) -> float | None:
     return max(0.01, float(asked)) if _SECONDS.fullmatch(asked) else None
 
 
-def _trust(ca: Path | None) -> ssl.SSLContext | bool:
+def trust(ca: Path | None) -> ssl.SSLContext | bool:
+    """What a client of a scorer checks its certificate with. Raises UsageError when the file cannot be used."""
     if ca is None:
         return True
     try:

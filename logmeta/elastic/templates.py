@@ -64,6 +64,11 @@ def logmeta_mapping() -> dict[str, JsonValue]:
             "origin": {"properties": {"index": _KEYWORD, "id": _KEYWORD}},
             "took_ms": _KEPT_FLOAT,
             "scored_at": {"type": "date", "index": False},
+            "feedback": _KEYWORD,
+            "feedback_by": _COLUMN,
+            "feedback_taken": _KEYWORD,
+            "feedback_at": {"type": "date", "ignore_malformed": True},
+            "feedback_error": _COLUMN,
         },
     }
 

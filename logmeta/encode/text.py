@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections import OrderedDict
@@ -85,6 +86,7 @@ class TextEncoder:
 class TemplateVectors:
     """Vectors of template texts, each encoded once and kept while it is in use (least recently used goes first).
 
+    Several threads may ask: onboarding, the guard and shadows work beside scoring.
     `hits`, `misses` and `evicted` count texts since the start.
     """
 
@@ -108,11 +110,12 @@ class TemplateVectors:
 
     def vectors(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors, shape (n, dimension), in the order of `texts`; the missing ones are encoded in one call."""
-        missing = [text for text in dict.fromkeys(texts) if text not in self._cache]
+        known = {text: row for text in dict.fromkeys(texts) if (row := self._cache.get(text)) is not None}
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
         fresh = dict(zip(missing, self._encoder.encode(missing), strict=True)) if missing else {}
         self.misses += len(missing)
         self.hits += len(texts) - len(missing)
-        rows = [fresh[text] if text in fresh else self._cache[text] for text in texts]
+        rows = [known[text] if text in known else fresh[text] for text in texts]
         self._keep({text: row.copy() for text, row in fresh.items()}, used=texts)
         return np.stack(rows) if rows else np.zeros((0, self.dimension), dtype=np.float32)
 
@@ -123,7 +126,8 @@ class TemplateVectors:
     def _keep(self, fresh: Mapping[str, FloatArray], *, used: Sequence[str]) -> None:
         self._cache.update(fresh)
         for text in used:
-            self._cache.move_to_end(text)
+            with contextlib.suppress(KeyError):  # another thread's texts have taken its place
+                self._cache.move_to_end(text)
         while len(self._cache) > self.capacity:
             self._cache.popitem(last=False)
             self.evicted += 1

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from logmeta.errors import BackendError, InputError, LogmetaError, UsageError
 from logmeta.records import JsonValue
 from logmeta.registry import SupersededError
+from logmeta.regression import RegressionError
 from logmeta.serve.batching import QueueFullError
 from logmeta.serve.scorer import Scorer
 
@@ -138,7 +139,7 @@ def _status_of(error: LogmetaError) -> int:
         return 503
     if isinstance(error, UnknownError):
         return 404
-    if isinstance(error, SupersededError):
+    if isinstance(error, (SupersededError, RegressionError)):
         return 409
     return 400 if isinstance(error, (InputError, UsageError)) else 500
 

@@ -111,12 +111,18 @@ async def show_detector(scorer: Scorer, request: Request) -> Response:
 
 
 async def change_detector(scorer: Scorer, request: Request) -> Response:
-    """`PATCH /v1/detectors/SOURCE`: approve, pin, disable, relearn or roll back, for all who share the registry."""
+    """`PATCH /v1/detectors/SOURCE`: approve, pin, disable, relearn, roll back, try or promote a version, for all who
+    share the registry."""
     decision = parse_decision(await read_body(scorer, request))
     source = request.path_params["source"]
     if source not in await run_in_threadpool(scorer.sources.known):
         return refuse(scorer, 404, "unknown_source", f"nothing is known of source {source!r}; see GET /v1/detectors")
-    await run_in_threadpool(decide, scorer.sources.registry, source, decision)
+    if decision.needs_model and not scorer.loaded:
+        return _loading(scorer)
+    base = scorer.sources.base if scorer.loaded else None
+    await run_in_threadpool(decide, scorer.sources.registry, source, decision, base)
+    if decision.shadow:
+        scorer.sources.shadows.begin_anew(source)
     scorer.journal.note(event_of(source, decision))
     return as_json(await run_in_threadpool(scorer.sources.entry, source))
 

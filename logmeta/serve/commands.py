@@ -42,6 +42,9 @@ def serve(
     refresh: Annotated[
         bool, typer.Option(help="Calibrate sources anew, as a version of their own, on their quiet lines.")
     ] = True,
+    keep_versions: Annotated[
+        int, typer.Option(help="A source's newest versions to keep, beside those in use.", min=2)
+    ] = 20,
     warm: Annotated[int, typer.Option(help="Sources used last to open before the scorer is ready.", min=0)] = 200,
     max_open: Annotated[int, typer.Option(help="Most sources open at once.", min=1)] = 1_000,
     max_memory_mib: Annotated[int, typer.Option(help="Resident set from which sources are closed.", min=1)] = 2_048,
@@ -80,6 +83,7 @@ def serve(
             shared_index=registry_index,
             learn_lines=learn_lines,
             refresh_lines=REFRESH_LINES if refresh else 0,
+            keep_versions=keep_versions,
             warm=warm,
             max_sources=max_sources,
             max_open=max_open,

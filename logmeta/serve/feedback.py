@@ -16,8 +16,10 @@ from starlette.responses import Response
 from logmeta.detector import Detector
 from logmeta.errors import ArtifactError, BackendError, InputError, UsageError
 from logmeta.feedback import Label, labelled
+from logmeta.lineage import Why
 from logmeta.records import template_id
 from logmeta.registry import SupersededError, check_source
+from logmeta.regression import falls_behind
 from logmeta.serve.answers import RETRY_AFTER, UnknownError, as_json, read_body, refuse
 from logmeta.serve.documents import Result, read_json, refuse_unknown
 from logmeta.serve.journal.book import Event
@@ -28,6 +30,7 @@ ATTEMPTS: Final = 5
 MAX_BY_CHARS: Final = 200
 _one_at_a_time: Final = Lock()  # in this process; others are met by the version they publish instead of
 Labels: TypeAlias = "tuple[Label, ...]"
+Change: TypeAlias = "Callable[[Detector], Labels]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,15 @@ class ScoredAs:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A version with other labels than the one before: what is in it that was not, and what is not any more."""
+    """A version with other labels than the one before: what is in it that was not, and what is not any more.
+
+    `falls_behind` is what the guard says of it: a person's word is taken all the same.
+    """
 
     version: str
     labels: Labels
     before: Labels
+    falls_behind: str | None = None
 
     @property
     def withdrawn(self) -> list[Label]:
@@ -57,7 +64,8 @@ class Published:
         number = 1 + (self.labels if label in self.labels else self.before).index(label)
         withdrawn = [label_fields(gone, 1 + self.before.index(gone)) for gone in self.withdrawn]
         shown = label_fields(label, number)
-        return {"source": source, "version": self.version, "label": shown, "withdrawn": [*withdrawn]}
+        found: Result = {"source": source, "version": self.version, "label": shown, "withdrawn": [*withdrawn]}
+        return found if self.falls_behind is None else {**found, "warning": self.falls_behind}
 
 
 async def give_feedback(scorer: Scorer, request: Request) -> Response:
@@ -101,7 +109,7 @@ def _line(scorer: Scorer, parsed: dict[str, Any]) -> ScoredAs:
 def _take(scorer: Scorer, line: ScoredAs, anomalous: bool, by: str | None) -> Result:
     at = datetime.now(UTC).isoformat(timespec="seconds")
     label = Label(line.template, anomalous, _without_labels(scorer, line), by, at)
-    done = _published(scorer, line.source, lambda detector: labelled(detector.labels, label))
+    done = _published(scorer, line.source, lambda detector: labelled(detector.labels, label), "feedback", by)
     word = "was an anomaly" if anomalous else "not an anomaly"
     _note(scorer, "feedback", line.source, f"{word}: {line.template}", label, done, line.alarm_id, by)
     return done.answer(line.source, label)
@@ -114,7 +122,7 @@ def _undo(scorer: Scorer, source: str, identity: str, by: str | None) -> Result:
         gone[:] = [next((label for label in detector.labels if label.id == identity), None) or _no_label(identity)]
         return tuple(label for label in detector.labels if label is not gone[0])
 
-    done = _published(scorer, source, rest)
+    done = _published(scorer, source, rest, "feedback undone", by)
     _note(scorer, "feedback_undone", source, f"withdrawn: {gone[0].template}", gone[0], done, None, by)
     return done.answer(source, gone[0])
 
@@ -131,7 +139,7 @@ def _without_labels(scorer: Scorer, line: ScoredAs) -> float:
         return line.raw_score
 
 
-def _published(scorer: Scorer, source: str, change: Callable[[Detector], Labels]) -> Published:
+def _published(scorer: Scorer, source: str, change: Change, why: Why, by: str | None) -> Published:
     """A new version of the source's detector with other labels.
 
     Whoever publishes at the same time is not overwritten: the change is made again on the newer version.
@@ -144,27 +152,28 @@ def _published(scorer: Scorer, source: str, change: Callable[[Detector], Labels]
     with _one_at_a_time:
         for attempt in range(ATTEMPTS):
             try:
-                return _attempt(scorer, source, change)
+                return _attempt(scorer, source, change, why, by)
             except SupersededError:
                 if attempt == ATTEMPTS - 1:
                     raise
     raise AssertionError("the last attempt returns or raises")
 
 
-def _attempt(scorer: Scorer, source: str, change: Callable[[Detector], Labels]) -> Published:
+def _attempt(scorer: Scorer, source: str, change: Change, why: Why, by: str | None) -> Published:
     registry = scorer.sources.registry
     if registry.current(source) is None:
         raise UnknownError("unknown_source", f"no detector of source {source!r}; see GET /v1/detectors")
     detector, standing = scorer.sources.detector(source), registry.standing(source)
     labels = change(detector)
     try:
-        version = registry.publish(replace(detector, labels=labels), instead_of=detector.version)
+        candidate = replace(detector, labels=labels)
+        version = registry.publish(candidate, instead_of=detector.version, why=why, by=by)
         if standing.waiting or standing.relearn:  # a label answers neither
             registry.decide(source, waiting=standing.waiting, relearn=standing.relearn)
     except OSError as error:
         raise BackendError(f"{registry.root} cannot be written: {error.strerror}; nothing was changed") from error
-    scorer.sources.tell_published(source, version, f"{len(labels)} labels", "feedback")
-    return Published(version, labels, detector.labels)
+    scorer.sources.tell_published(source, version, f"{len(labels)} labels", why)
+    return Published(version, labels, detector.labels, falls_behind(detector, candidate))
 
 
 def _note(

@@ -7,6 +7,7 @@ import json
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -69,6 +70,96 @@ def use(
     _decide(scorer_url, token_file, source, by, current=version)
 
 
+@sources.command(epilog="Example: logmeta sources versions payments")
+def versions(
+    source: Source,
+    scorer_url: ScorerUrl = SCORER_URL,
+    token_file: TokenFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")] = False,
+) -> None:
+    """Where each version of a source's detector comes from, and which are kept."""
+    from logmeta.lineage import VersionInfo, print_lineage
+
+    entry = _ask(scorer_url, token_file, f"/v1/detectors/{quote(source, safe='')}")
+    print_lineage([VersionInfo.from_dict(info) for info in entry["lineage"]], entry["current"], as_json=as_json)
+
+
+@sources.command(epilog="Example: logmeta sources shadow payments 7 && logmeta sources shadow payments")
+def shadow(
+    source: Source,
+    version: Annotated[str | None, typer.Argument(help="Version to try; without it, what came of it so far.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="Try no version any more.")] = False,
+    scorer_url: ScorerUrl = SCORER_URL,
+    token_file: TokenFile = None,
+    by: By = None,
+) -> None:
+    """Let a version score beside the one in use, and see (as JSON) what would change."""
+    if version is not None and off:
+        raise UsageError("give a version to try, or --off, not both")
+    if version is not None or off:
+        _decide(scorer_url, token_file, source, by, shadow=version)
+        return
+    entry = _ask(scorer_url, token_file, f"/v1/detectors/{quote(source, safe='')}")
+    typer.echo(json.dumps(entry["shadow"], indent=2))
+
+
+@sources.command(epilog="Example: logmeta sources promote payments")
+def promote(
+    source: Source,
+    force: Annotated[bool, typer.Option("--force", help="Even if it falls behind the version in use.")] = False,
+    scorer_url: ScorerUrl = SCORER_URL,
+    token_file: TokenFile = None,
+    by: By = None,
+) -> None:
+    """Put the version into use that is tried beside the present one (or waits), unless it falls behind."""
+    _decide(scorer_url, token_file, source, by, promote=True, **({"force": True} if force else {}))
+
+
+@sources.command(epilog="Example: logmeta sources feedback payments --alarm 0f3c9a7be2d14c55 --normal")
+def feedback(
+    source: Source,
+    alarm: Annotated[str | None, typer.Option(help="Alarm that the word is on: its alarm_id.")] = None,
+    anomaly: Annotated[
+        bool | None, typer.Option("--anomaly/--normal", help="It was an anomaly, or was not.", show_default=False)
+    ] = None,
+    undo: Annotated[str | None, typer.Option(help="Take back the label of this id instead.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="The source's labels as JSON lines instead.")] = False,
+    scorer_url: ScorerUrl = SCORER_URL,
+    token_file: TokenFile = None,
+    by: By = None,
+) -> None:
+    """Say that an alarm was none, or was one; take a word back; or list what was said."""
+    if [alarm is not None, undo is not None, list_].count(True) != 1 or (alarm is None) != (anomaly is None):
+        raise UsageError("feedback needs --alarm ID with --normal or --anomaly, or --undo ID, or --list")
+    if list_:
+        for label in _ask(scorer_url, token_file, f"/v1/labels?source={quote(source, safe='')}")["labels"]:
+            typer.echo(json.dumps(label))
+        return
+    body: dict[str, Any] = {"source": source, "id": undo}
+    if alarm is not None:
+        _check_alarm(scorer_url, token_file, source, alarm)
+        body = {"alarm_id": alarm, "anomalous": anomaly}
+    path, body["by"] = "/v1/feedback/undo" if alarm is None else "/v1/feedback", by or getpass.getuser()
+    done = _ask(scorer_url, token_file, path, body, method="POST")
+    typer.echo("\n".join(_told(done, is_undo=alarm is None)), err=True)
+
+
+def _check_alarm(url: str, token_file: Path | None, source: str, alarm: str) -> None:
+    """Raises UsageError when the alarm is another source's."""
+    found = _ask(url, token_file, f"/v1/alarms/{quote(alarm, safe='')}")["source"]
+    if found != source:
+        raise UsageError(f"alarm {alarm!r} is of source {found!r}, not {source!r}; correct one of them")
+
+
+def _told(done: dict[str, Any], *, is_undo: bool) -> Iterator[str]:
+    """What a word has done, in words."""
+    label = done["label"]
+    word = "withdrawn" if is_undo else "an anomaly" if label["anomalous"] else "not an anomaly"
+    yield f"{done['source']}: {word}: {label['template']!r} (label {label['id']}), version {done['version']}"
+    for gone in done["withdrawn"] if not is_undo else ():
+        yield f"withdrawn, since it says the opposite: label {gone['id']} of {gone['by'] or 'nobody named'}"
+
+
 def _switch(name: str, words: str, **decision: bool) -> None:
     """A command that sets one flag of a source."""
 
@@ -129,14 +220,16 @@ def _decide(url: str, token_file: Path | None, source: str, by: str | None, **de
     typer.echo(f"{source}: {status_of(entry)}, version {entry['current'] or 'none'}", err=True)
 
 
-def _ask(url: str, token_file: Path | None, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+def _ask(
+    url: str, token_file: Path | None, path: str, body: dict[str, Any] | None = None, *, method: str = "PATCH"
+) -> dict[str, Any]:
     """The scorer's answer. Raises UsageError when it refuses, BackendError when it does not answer."""
     token = read_secret(token_file, SCORER_TOKEN_ENV)
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     data = None if body is None else json.dumps(body).encode()
     try:
         request = urllib.request.Request(
-            url.rstrip("/") + path, data, headers, method="GET" if body is None else "PATCH"
+            url.rstrip("/") + path, data, headers, method="GET" if body is None else method
         )
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             found: dict[str, Any] = json.load(answer)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from logmeta.elastic.client import Address
 from logmeta.elastic.registry import INDEX
+from logmeta.lineage import KEEP_VERSIONS
 from logmeta.serve.tokens import Tokens
 
 Onboarding = Literal["auto", "approve", "off"]
@@ -35,6 +36,7 @@ class ServeSettings:
     learn_retry_s: float = 300.0
     late_after_s: float = 60.0
     refresh_lines: int = REFRESH_LINES
+    keep_versions: int = KEEP_VERSIONS
     warm: int = 200
     grace_s: float = 20.0
     notice_s: float = 0.5

@@ -8,18 +8,20 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from logmeta.drift import Drift
 from logmeta.elastic.ecs import verdict
 from logmeta.elastic.registry import SharedRegistry
-from logmeta.errors import ArtifactError, BackendError
+from logmeta.errors import ArtifactError
+from logmeta.lineage import Why
 from logmeta.records import AlarmBudget, LogRecord, ScoredLine
 from logmeta.refresh import refreshed
-from logmeta.registry import ANY, Registry, Standing, SupersededError
+from logmeta.registry import ANY, Registry, Standing
 from logmeta.serve.batching import Lane
+from logmeta.serve.candidates import Candidates
 from logmeta.serve.documents import Document, Result, skipped_item
 from logmeta.serve.journal.book import Event
 from logmeta.serve.lastused import LastUsed
@@ -28,6 +30,7 @@ from logmeta.serve.memory import MemoryBound
 from logmeta.serve.metrics import Metrics
 from logmeta.serve.opened import OpenSource, is_recalibration
 from logmeta.serve.settings import ServeSettings
+from logmeta.serve.shadows import Shadows
 
 if TYPE_CHECKING:
     from logmeta.detector import Detector, MetaModel
@@ -59,6 +62,8 @@ class Sources:
         self._settings, self._metrics = settings, metrics
         self.registry = registry_of(settings)
         self.learners = Learners(self._onboard_lines, settings=settings, metrics=metrics)
+        self.candidates = Candidates(self.registry, metrics=metrics, tell=self.tell_published)
+        self.shadows = Shadows(self.registry, self.detector, metrics=metrics)
         self._base: MetaModel | None = None
         self._open: OrderedDict[tuple[str, str], OpenSource] = OrderedDict()
         self._broken: dict[tuple[str, str], float] = {}
@@ -93,6 +98,8 @@ class Sources:
         """Remember which sources were in use; nothing is scored any more."""
         self._last_used.keep(self._in_use, at_once=True)
         self.learners.close()
+        self.candidates.close()
+        self.shadows.close()
 
     @property
     def _in_use(self) -> list[str]:
@@ -122,9 +129,9 @@ class Sources:
             opened = self._opened(source, version)
         except ArtifactError as error:
             return self._unusable(source, version, documents, error)
-        results = self._verdicts(opened, documents, explain)
+        results = self._verdicts(opened, documents, explain, shadow=None if pin else standing.shadow)
         if self._wants_refresh(opened) and not (pin or standing.pinned):
-            self._refresh(opened, version)
+            self._refresh(opened)
         return results
 
     def onboard(self, request: OnboardRequest) -> Future[Result]:
@@ -145,7 +152,8 @@ class Sources:
     def describe(self, source: str) -> Result:
         """A source's versions and what its current detector says of itself. Raises UsageError or ArtifactError."""
         detector = self.registry.load(source, base=self.base)
-        return {**self.entry(source), "summary": detector.summary()}
+        lineage = [info.to_dict() for info in self.registry.lineage(source)]
+        return {**self.entry(source), "summary": detector.summary(), "lineage": list(lineage)}
 
     def entry(self, source: str) -> Result:
         """A source's place in the list of detectors."""
@@ -161,6 +169,7 @@ class Sources:
             "alarms_per_day": opened.alarms_per_day if opened else None,
             "drift": opened.drift.latest.to_dict() if opened else None,
             "summary": opened.detector.summary() if opened else None,
+            "shadow": self.shadows.of(source),
         }
 
     def entries(self) -> list[Result]:
@@ -233,11 +242,14 @@ class Sources:
         self._broken[source, version] = now + BROKEN_RETRY_S
         return [skipped_item("detector_unusable") for _ in documents]
 
-    def _verdicts(self, opened: OpenSource, documents: Sequence[Document], explain: str) -> list[Result]:
+    def _verdicts(
+        self, opened: OpenSource, documents: Sequence[Document], explain: str, *, shadow: str | None
+    ) -> list[Result]:
         start = time.perf_counter()
         records = [document.to_record(opened.lines + i) for i, document in enumerate(documents, 1)]
         lines = opened.session.score(records, explain=explain)
         self._tell(opened, lines, opened.see(lines))
+        self.shadows.follow(opened, shadow, records, lines)
         self._take_what_waits(opened)
         asked = opened.detector.budget.per_day
         self._metrics.alarm_rate(opened.detector.source, asked=asked, achieved=opened.alarms_per_day)
@@ -263,26 +275,15 @@ class Sources:
         self._metrics.evictions.labels("stream").inc(evicted - opened.streams_evicted)
         opened.streams_evicted = evicted
 
-    def _refresh(self, opened: OpenSource, version: str) -> None:
-        """Publish the detector calibrated on its source's quiet lines, each time there are twice as many of them."""
+    def _refresh(self, opened: OpenSource) -> None:
+        """Offer the detector calibrated on its source's quiet lines, each time there are twice as many of them."""
         opened.refresh_at = 2 * opened.quiet.fresh
         found = refreshed(opened.detector, opened.quiet)
-        self._metrics.refreshes.labels("refused" if found is None else "published").inc()
         if found is None:
+            self._metrics.refreshes.labels("refused").inc()
             return
-        try:
-            new = self.registry.publish(found, instead_of=version)
-        except SupersededError:
-            return  # the next batch finds the version that came in between
-        except (ArtifactError, BackendError) as error:
-            logger.error("source %r cannot be refreshed: %s", found.source, error, extra={"event.action": "refresh"})
-            return
-        self.tell_published(
-            found.source, new, f"calibrated anew on {len(opened.quiet.scores)} quiet lines", "refreshed"
-        )
-        opened.detector = replace(found, version=new)
-        opened.session.recalibrate(opened.detector)
-        self._open[found.source, new] = self._open.pop((found.source, version))
+        text = f"calibrated anew on {len(opened.quiet.scores)} quiet lines"
+        self.candidates.offer(opened.detector, found, why="refreshed", text=text)
 
     def _is_late(self, document: Document) -> bool:
         """Whether a line came long after a later line of its stream; such lines are scored, and told apart."""
@@ -311,13 +312,14 @@ class Sources:
             stream_regex=request.stream_regex,
             seed=request.seed,
         )
-        version = self.registry.publish(detector, instead_of=instead_of, waiting=waiting)
-        made = f"onboarded from {detector.lines_used} lines{', waits for approval' if waiting else ''}"
-        self.tell_published(request.source, version, made, "onboarded")
+        why: Why = "onboarded" if self.registry.current(request.source) is None else "relearned"
+        version = self.registry.publish(detector, instead_of=instead_of, waiting=waiting, why=why)
+        made = f"{why} from {detector.lines_used} lines{', waits for approval' if waiting else ''}"
+        self.tell_published(request.source, version, made, why)
         return {"source": request.source, "version": version, "summary": detector.summary()}
 
     def tell_published(self, source: str, version: str, text: str, why: str) -> None:
-        """Tell listeners of a version; `why` is `onboarded`, `refreshed` or `feedback`."""
+        """Tell listeners of a version; `why` is as in its lineage."""
         event = Event("published", source, f"version {version}: {text}", details={"version": version, "why": why})
         for listener in self.listeners:
             listener(event)
@@ -326,5 +328,5 @@ class Sources:
 def registry_of(settings: ServeSettings) -> Registry:
     """The folder, or the folder as the mirror of a shared registry."""
     if settings.shared is None:
-        return Registry(settings.detectors)
-    return SharedRegistry(settings.detectors, settings.shared, index=settings.shared_index)
+        return Registry(settings.detectors, keep=settings.keep_versions)
+    return SharedRegistry(settings.detectors, settings.shared, index=settings.shared_index, keep=settings.keep_versions)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -219,6 +222,50 @@ def test_a_label_that_is_not_there_cannot_be_taken_back(api, source):
     assert [(answer.status_code, answer.json()["error"]["type"]) for answer in answers] == [
         (404, "unknown_label"), (404, "unknown_source"), (400, "input")
     ]  # fmt: skip
+
+
+def command(scorer, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "logmeta.cli", "sources", "feedback", *arguments, "--scorer-url", scorer.url],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_labels_an_alarm_lists_and_takes_back(api, source, scorer):
+    alarm = alarmed(api, source)["alarm_id"]
+    done = command(scorer, source, "--alarm", alarm, "--normal", "--by", "ada")
+    assert (done.returncode, "not an anomaly" in done.stderr, done.stdout) == (0, True, "")
+    [label] = [json.loads(line) for line in command(scorer, source, "--list").stdout.splitlines()]
+    assert (label["by"], label["anomalous"], label["number"]) == ("ada", False, 1)
+    done = command(scorer, source, "--alarm", alarm, "--anomaly", "--by", "bob")
+    assert f"label {label['id']} of ada" in done.stderr
+    [label] = [json.loads(line) for line in command(scorer, source, "--list").stdout.splitlines()]
+    done = command(scorer, source, "--undo", label["id"])
+    assert (done.returncode, "withdrawn" in done.stderr) == (0, True)
+    assert command(scorer, source, "--list").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--alarm", "a"), "--normal or --anomaly"),
+        (("--normal",), "--alarm ID"),
+        (("--alarm", "a", "--normal", "--list"), "or --list"),
+        (("--alarm", "a", "--normal"), "no alarm 'a'"),
+        (("--undo", "a"), "no label 'a'"),
+    ],
+)
+def test_the_command_says_what_is_missing(source, scorer, arguments, words):
+    done = command(scorer, source, *arguments)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert words in done.stderr
+
+
+def test_an_alarm_of_another_source_is_not_labelled_by_mistake(api, source, scorer):
+    alarm = alarmed(api, source)["alarm_id"]
+    done = command(scorer, "other", "--alarm", alarm, "--normal")
+    assert (done.returncode, f"is of source '{source}'" in done.stderr) == (2, True)
+    assert labels(api, source) == []
 
 
 def test_a_thousand_labels_are_enough_and_the_next_one_is_refused(tmp_path, detector):

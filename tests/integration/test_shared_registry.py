@@ -10,12 +10,13 @@ import httpx
 import pytest
 from logs import lines
 from running import Relay, start_scorer
-from saved import Saved
+from saved import FILES, Saved
+from saved import content as saved_content
 
 from logmeta.elastic.client import Address
 from logmeta.elastic.node import free_port
 from logmeta.elastic.registry import SharedRegistry
-from logmeta.errors import BackendError, UsageError
+from logmeta.errors import ArtifactError, BackendError, UsageError
 from logmeta.registry import Registry, SupersededError
 
 pytestmark = pytest.mark.elasticsearch
@@ -29,10 +30,10 @@ def shared(node, tmp_path):
     """Registries of one index, each with a folder of its own."""
     index, numbers = next(indices), itertools.count()
 
-    def another(address=node.url):
+    def another(address=node.url, **options):
         folder = tmp_path / f"folder-{next(numbers)}"
         folder.mkdir()
-        return SharedRegistry(folder, Address.parse(address), index=index)
+        return SharedRegistry(folder, Address.parse(address), index=index, **options)
 
     return another
 
@@ -45,7 +46,7 @@ def synced(*registries):
 
 
 def content(registry, source):
-    return (registry.path(source) / "manifest.json").read_text()
+    return saved_content(registry.path(source))
 
 
 def test_what_one_publishes_the_other_has(shared):
@@ -55,7 +56,7 @@ def test_what_one_publishes_the_other_has(shared):
     synced(two)
     assert two.sources() == ["payments"]
     assert content(two, "payments") == "a as version 1"
-    assert (two.path("payments") / "weights.bin").read_bytes() == bytes(range(256))
+    assert (two.path("payments") / "weights.safetensors").read_bytes() == bytes(range(256))
 
 
 def test_versions_count_over_all_scorers(shared):
@@ -97,7 +98,7 @@ def test_of_many_who_publish_at_once_each_gets_a_version_of_its_own(shared):
     assert sorted(found) == ["1", "2", "3", "4"]
     registries[0]._client.indices.refresh(index=registries[0]._index)
     files = registries[0]._client.count(index=registries[0]._index, query={"term": {"kind": "file"}})
-    assert files["count"] == 2 * len(found), "files of a publication that lost stay behind"
+    assert files["count"] == (len(FILES) + 1) * len(found), "files of a publication that lost stay behind"
 
 
 def test_a_decision_is_everybodys(shared):
@@ -169,10 +170,115 @@ def test_a_deleted_index_is_told_and_comes_back_from_a_folder_as_everybodys(shar
         with pytest.raises(BackendError, match="lost source 'payments'"):
             change()
     assert content(one, "payments") == "c as version 3"
-    synced(one, two)
+    one.sync()
+    synced(two)
     assert two.publish(Saved("payments", "d"), instead_of="3") == "4"
     synced(one)
     assert content(one, "payments") == content(two, "payments") == "d as version 4"
+
+
+def lineage(registry, source="payments"):
+    return [(info.version, info.parent, info.why, info.by, info.kept) for info in registry.lineage(source)]
+
+
+def test_everybody_knows_where_versions_come_from_without_having_them(shared):
+    one, two = shared(), shared()
+    one.sync()
+    one.publish(Saved("payments"))
+    one.publish(Saved("payments"), why="feedback", by="ada")
+    synced(two)
+    assert lineage(one) == lineage(two) == [("1", None, "onboarded", None, True), ("2", "1", "feedback", "ada", True)]
+    assert not (two.root / "payments" / "1").exists()
+
+
+def test_old_versions_go_from_the_index_and_from_every_folder_and_a_shadow_stays(shared):
+    one, two = shared(keep=2), shared(keep=2)
+    one.sync()
+    one.publish(Saved("payments", "a"))
+    one.decide("payments", shadow="1")
+    synced(two)
+    for name in "bcde":
+        one.publish(Saved("payments", name))
+        synced(two)
+    assert one.versions("payments") == two.versions("payments") == ["1", "4", "5"]
+    assert [row[-1] for row in lineage(two)] == [True, False, False, True, True]
+    assert sorted(p.name for p in (two.root / "payments").iterdir() if p.name.isdecimal()) == ["1", "4", "5"]
+    one._client.indices.refresh(index=one._index)
+    files = one._client.count(index=one._index, query={"term": {"kind": "file"}})
+    assert files["count"] == (len(FILES) + 1) * 3
+    with pytest.raises(UsageError, match="not kept any more"):
+        two.rollback("payments", to="2")
+    assert content(two, "payments") == "e as version 5"
+
+
+def test_a_shadow_is_everybodys_and_comes_with_its_files(shared):
+    one, two = shared(), shared()
+    one.sync()
+    for name in "ab":
+        one.publish(Saved("payments", name))
+    one.decide("payments", shadow="1")
+    synced(two)
+    assert two.standing("payments").shadow == "1"
+    assert saved_content(two.path("payments", "1")) == "a as version 1"
+
+
+def test_of_two_who_promote_the_same_at_once_one_comes_too_late(shared):
+    one, two = shared(), shared()
+    one.sync()
+    for name in "abc":
+        one.publish(Saved("payments", name))
+    synced(two)
+    two.decide("payments", current="1", instead_of="3")
+    with pytest.raises(SupersededError, match="at version 1 by now, not 3"):
+        one.decide("payments", current="2", instead_of="3")
+    assert content(one, "payments") == "a as version 1", "who came too late has the other's decision by then"
+
+
+def test_nobody_goes_back_to_a_version_whose_files_are_gone_or_damaged(shared):
+    one, two = shared(), shared()
+    one.sync()
+    for name in "abc":
+        one.publish(Saved("payments", name))
+    synced(two)
+    prefixes = {version: published.prefix for version, published in one._entry("payments").versions.items()}
+    one._client.delete(index=one._index, id=f"{prefixes['1']}:templates.json")
+    one._client.update(index=one._index, id=f"{prefixes['2']}:templates.json", doc={"data": "e30="})
+    for version, words in (("1", "is missing from"), ("2", "checksum differs")):
+        with pytest.raises(ArtifactError, match=words):
+            two.rollback("payments", to=version)
+    synced(one, two)
+    assert content(one, "payments") == content(two, "payments") == "c as version 3"
+
+
+def test_a_deleted_index_gets_every_version_back_that_a_folder_has(shared):
+    one, two = shared(), shared()
+    one.sync()
+    for name in "abc":
+        one.publish(Saved("payments", name), why="feedback", by="ada")
+    synced(two)
+    one._client.indices.delete(index=one._index)
+    one.sync()
+    synced(two)
+    assert two.versions("payments") == ["1", "2", "3"]
+    assert lineage(one) == lineage(two) and [row[3] for row in lineage(two)] == ["ada"] * 3
+    assert two.rollback("payments") == "2"
+    synced(one)
+    assert content(one, "payments") == content(two, "payments") == "b as version 2"
+
+
+def test_a_read_only_index_refuses_publishing_and_deciding_and_can_be_read(shared):
+    one, two = shared(), shared()
+    one.sync()
+    one.publish(Saved("payments", "a"))
+    one._client.indices.put_settings(index=one._index, settings={"index.blocks.write": True})
+    with pytest.raises(BackendError, match="block"):
+        one.publish(Saved("payments", "b"))
+    with pytest.raises(BackendError, match="block"):
+        one.decide("payments", shadow=None)
+    two.sync()
+    assert content(one, "payments") == content(two, "payments") == "a as version 1"
+    one._client.indices.put_settings(index=one._index, settings={"index.blocks.write": False})
+    assert one.publish(Saved("payments", "b")) == "2"
 
 
 def feedback(api, template):

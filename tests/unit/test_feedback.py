@@ -61,7 +61,7 @@ def test_a_silenced_line_alarms_no_more_and_no_other_template_changes(own, befor
 
 def test_a_silenced_template_that_is_odder_still_alarms(own, odd):
     own.feedback(odd, anomalous=False)
-    by = lowered(own.labels, own.calibration.raw_at(-np.log(own.level.level)))[odd.template]
+    by = lowered(own.labels, (), own.calibration.raw_at(-np.log(own.level.level)))[odd.template]
     assert 0 < by < odd.raw_score
 
 
@@ -111,11 +111,11 @@ def test_a_contrary_label_withdraws_the_earlier_ones_of_its_template():
 
 def test_five_clicks_lower_by_the_highest_and_the_spread_of_them():
     labels = tuple(replace(QUIET, raw_score=score) for score in (4.0, 5.0, 6.0, 5.0, 4.0))
-    assert lowered(labels, 3.0) == {"a template": pytest.approx(6.0 + np.std([4, 5, 6, 5, 4]) + 0.5 - 3.0)}
+    assert lowered(labels, (), 3.0) == {"a template": pytest.approx(6.0 + np.std([4, 5, 6, 5, 4]) + 0.5 - 3.0)}
 
 
 def test_a_label_on_a_line_far_below_the_alarm_level_changes_nothing():
-    assert lowered((QUIET,), 9.0) == {}
+    assert lowered((QUIET,), (), 9.0) == {}
 
 
 def test_what_cannot_be_taken_is_told(own, odd):

@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from saved import Saved
+from saved import Saved, content
 
 from logmeta.errors import ArtifactError, UsageError
 from logmeta.registry import MAX_FOLDER_CHARS, Registry, SupersededError, source_folder
@@ -34,7 +34,7 @@ def test_the_newest_published_version_is_current(registry):
     second = registry.publish(Saved("payments", "b"))
     assert registry.versions("payments") == [first, second] == ["1", "2"]
     assert registry.current("payments") == second
-    assert (registry.path("payments") / "manifest.json").read_text() == "b as version 2"
+    assert content(registry.path("payments")) == "b as version 2"
 
 
 def test_publishing_the_same_detector_twice_keeps_both(registry):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -126,6 +126,21 @@ class _Recent:
     before: deque[Seen] = field(default_factory=lambda: deque(maxlen=CONTEXT_LINES))
     alarm: Alarm | None = None
 
+    @property
+    def is_near_alarm(self) -> bool:
+        return self.alarm is not None and len(self.alarm.after) < CONTEXT_LINES
+
+    def follow(self, line: ScoredLine, at: float) -> Alarm | None:
+        """Take the next line; the alarm that it begins or changes."""
+        seen, changed = _seen(line, at), None
+        if line.alarm:
+            kept = replace(line, message=line.message[:MAX_TEXT_CHARS])
+            changed = self.alarm = Alarm(kept, at, tuple(self.before), top_score=line.score)
+        elif self.alarm is not None and self.alarm.follow(line, seen):
+            changed = self.alarm
+        self.before.append(seen)
+        return changed
+
 
 class Book:
     """Turns batches and events into pages; the stream unused for longest is forgotten beyond `max_streams`."""
@@ -145,27 +160,26 @@ class Book:
         bucket = (item.source, int(item.at // BUCKET_S) * BUCKET_S)
         self._page.buckets.setdefault(bucket, Bucket()).add(item.lines)
         self._page.events += [Event.of_drift(item.source, change, item.at) for change in item.changes]
-        for line in item.lines:
-            self._follow(line, item.at)
+        changed = [alarm for lines in _by_stream(item.lines) for alarm in self._follow(lines, item)]
+        for alarm in sorted(changed, key=lambda alarm: alarm.line.line_no):
+            self._page.alarms[id(alarm)] = alarm
 
     def page(self) -> Page:
         """What was taken since the last page."""
         page, self._page = self._page, Page()
         return page
 
-    def _follow(self, line: ScoredLine, at: float) -> None:
-        recent = self._recent(line.source, line.stream)
-        seen = Seen(line.line_no, line.message[:_CONTEXT_CHARS], line.score, at)
-        if line.alarm:
-            kept = replace(line, message=line.message[:MAX_TEXT_CHARS])
-            recent.alarm = Alarm(kept, at, tuple(recent.before), top_score=line.score)
-            self._changed(recent.alarm)
-        elif recent.alarm is not None and recent.alarm.follow(line, seen):
-            self._changed(recent.alarm)
-        recent.before.append(seen)
-
-    def _changed(self, alarm: Alarm) -> None:
-        self._page.alarms[id(alarm)] = alarm
+    def _follow(self, lines: Sequence[ScoredLine], batch: Batch) -> list[Alarm]:
+        """Take the lines of one stream; the alarms that began or changed. Of most batches only the last lines count."""
+        recent, changed = self._recent(batch.source, lines[0].stream), dict[int, Alarm]()
+        if not recent.is_near_alarm and all(line.alarm_id is None for line in lines):
+            recent.before.extend(_seen(line, batch.at) for line in lines[-CONTEXT_LINES:])
+            return []
+        for line in lines:
+            alarm = recent.follow(line, batch.at)
+            if alarm is not None:
+                changed[id(alarm)] = alarm
+        return list(changed.values())
 
     def _recent(self, source: str, stream: str | None) -> _Recent:
         found = self._streams.get((source, stream))
@@ -175,3 +189,14 @@ class Book:
                 self._streams.popitem(last=False)
         self._streams.move_to_end((source, stream))
         return found
+
+
+def _by_stream(lines: Sequence[ScoredLine]) -> Iterable[Sequence[ScoredLine]]:
+    found: dict[str | None, list[ScoredLine]] = {}
+    for line in lines:
+        found.setdefault(line.stream, []).append(line)
+    return found.values()
+
+
+def _seen(line: ScoredLine, at: float) -> Seen:
+    return Seen(line.line_no, line.message[:_CONTEXT_CHARS], line.score, at)

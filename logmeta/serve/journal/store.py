@@ -137,9 +137,9 @@ class Store:
         oldest = time.time() - self._bounds.days * _DAY_S
         with connection:
             for table in ("alarms", "events", "timeline"):
-                most = getattr(self._bounds, table)
-                last = f"SELECT id FROM {table} ORDER BY id DESC LIMIT 1 OFFSET ?"
-                connection.execute(f"DELETE FROM {table} WHERE at < ? OR id <= ({last})", (oldest, most))
+                newest = f"SELECT max(id) FROM {table}"  # ids have no gaps
+                connection.execute(f"DELETE FROM {table} WHERE id <= ({newest}) - ?", (getattr(self._bounds, table),))
+                connection.execute(f"DELETE FROM {table} WHERE at < ?", (oldest,))
             connection.execute("DELETE FROM last_seen WHERE at < ?", (oldest,))
 
 

@@ -13,10 +13,21 @@ final class LineReader {
     /** {@code <type>-<dataset>-<namespace>}: the name itself says the dataset, also before the document does. */
     private static final Pattern DATA_STREAM = Pattern.compile("(?:logs|metrics|traces)-([^-]+)-.+");
 
+    private static final String BACKING_INDEX = ".ds-";
+
     private final Options options;
 
     LineReader(Options options) {
         this.options = options;
+    }
+
+    /**
+     * Whether a person put a word on a document that is indexed already: what writes into a backing index by its own name is an
+     * edit, and {@code _update} sends the whole document through the pipeline again. Its verdict is what the word is about.
+     */
+    boolean isLabelled(IngestDocument document) {
+        String index = text(document, "_index");
+        return index != null && index.startsWith(BACKING_INDEX) && value(document, options.targetField() + ".feedback") != null;
     }
 
     /** The first field that holds a text or a number, or null. */

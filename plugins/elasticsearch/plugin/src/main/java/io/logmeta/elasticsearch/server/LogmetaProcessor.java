@@ -34,7 +34,7 @@ final class LogmetaProcessor extends AbstractProcessor {
     @Override
     public void execute(IngestDocument document, BiConsumer<IngestDocument, Exception> handler) {
         String message = reader.message(document);
-        if (message == null && options.ignoreMissing()) {
+        if (message == null && options.ignoreMissing() || reader.isLabelled(document)) {
             dispatcher.stats().document("unchanged", null);
             handler.accept(document, null);
             return;

@@ -1,0 +1,205 @@
+"""What attackers reach: lines dripped in to be learned, floods of templates, near-copies, padding, a dirty support.
+
+python tests/bench/poisoning.py --data DATA --out docs/results/poisoning.json
+
+Of each system in DATA/live: a detector of its first 200 ordinary lines with the default budget, then its later ordinary
+lines, over and over where they are too few. Bad lines are lines of other systems' incidents, the five of a fixed sample
+that alarm first when they come alone.
+
+drip      one line in a hundred is bad, for 50,000 lines: the share of bad lines that carry an alarm's id, in the first
+          and in the last fifth; `worn` counts only those that are anomalous without being told before
+flood     20,000 lines, each of a template of its own: templates kept, and incidents of the test log found behind it
+copies    ordinary lines with one word replaced by another: how often they rank above ordinary ones (AUROC)
+padding   bad lines behind and before 300 characters of the source's commonest words: how many of those that are
+          anomalous bare stay so
+support   5 % anomalies hidden among 200 ordinary lines (or sessions): line AP without and with, on the sets of DATA
+
+The shipped base model was trained on these systems.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+from responses import caught
+
+from logmeta import datasets
+from logmeta.datasets.draws import make_draw, records
+from logmeta.datasets.labelled import LabelledSet
+from logmeta.datasets.live import live_folder
+from logmeta.detector import Detector, MetaModel
+from logmeta.errors import InputError
+from logmeta.evaluate.bases import MAIN
+from logmeta.evaluate.cell import Cell
+from logmeta.evaluate.results import OURS, Condition
+from logmeta.records import LogRecord, ScoredLine
+from logmeta.session import ScoringSession
+from logmeta.told import REPEAT
+
+SUPPORT, WARM, BATCH = 200, 1_000, 500
+DRIPPED, SHARE, KINDS = 50_000, 0.01, 5
+FLOOD, TEST = 20_000, 12_000
+COPIES, PAD = 500, 300
+WORD = re.compile(r"[A-Za-z]{4,}")
+SETS = ("bgl_2k", "hdfs", "kalaki", "kalaki_sequences")
+
+
+def scored(session: ScoringSession, lines: Sequence[LogRecord]) -> list[ScoredLine]:
+    pieces = (lines[start : start + BATCH] for start in range(0, len(lines), BATCH))
+    return [line for piece in pieces for line in session.score(piece, explain="none")]
+
+
+def endless(lines: Sequence[LogRecord]) -> Iterator[LogRecord]:
+    """The lines over and over, without their times, which would go back."""
+    return cycle([replace(line, timestamp=None) for line in lines])
+
+
+def like(record: LogRecord, text: str) -> LogRecord:
+    return replace(record, text=text)
+
+
+def alone(session: ScoringSession, record: LogRecord) -> ScoredLine:
+    """The line's verdict, were it the next one."""
+    return session.copy().score([record], explain="none")[0]
+
+
+def loud(detector: Detector, session: ScoringSession, place: LogRecord) -> list[str]:
+    """Bad lines that alarm alone, the loudest of a sample."""
+    sample = detector.base.foreign[:: max(1, len(detector.base.foreign) // 200)]
+    found = [alone(session, like(place, text)) for text in sample]
+    return [one.message for one in sorted(found, key=lambda one: -one.raw_score) if one.alarm_id][:KINDS]
+
+
+def drip(session: ScoringSession, later: Sequence[LogRecord], bad: Sequence[str]) -> dict[str, float]:
+    rng, lines = random.Random(0), []
+    for record in islice(endless(later), DRIPPED):
+        lines.append(like(record, rng.choice(bad)) if rng.random() < SHARE else record)
+    known = set(bad)
+    dripped = [(i, line) for i, line in enumerate(scored(session.copy(), lines)) if line.message in known]
+    told: dict[str, float] = {"lines": len(dripped)}
+    for name, start in (("first", 0), ("last", DRIPPED * 4 // 5)):
+        fifth = [line for i, line in dripped if start <= i < start + DRIPPED // 5]
+        told[name] = round(float(np.mean([line.alarm_id is not None for line in fifth])), 3)
+        worn = [line.alarm_id is not None and REPEAT not in line.flags for line in fifth]
+        told[f"{name}_worn"] = round(float(np.mean(worn)), 3)
+    return told
+
+
+def flood(detector: Detector, session: ScoringSession, place: LogRecord, data: LabelledSet) -> dict[str, int]:
+    rng = random.Random(0)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    nonsense = [like(place, " ".join("".join(rng.choices(letters, k=7)) for _ in range(8))) for _ in range(FLOOD)]
+    test = records(data.test)[:TEST]
+    flooded = session.copy()
+    scored(flooded, nonsense)
+    return {
+        "templates_before": len(detector.memory.templates),
+        "found_without": caught(data, scored(session.copy(), test)),
+        "found_behind": caught(data, scored(flooded, test)),
+    }
+
+
+def copies(session: ScoringSession, later: Sequence[LogRecord]) -> dict[str, float]:
+    rng, ordinary, copied = random.Random(0), [], []
+    words = sorted({word for record in later[:2_000] for word in WORD.findall(record.text)})
+    for record in rng.sample(list(later[WARM : WARM + 3_000]), COPIES):
+        places = list(WORD.finditer(record.text))
+        if not places:
+            continue
+        at = rng.choice(places)
+        other = rng.choice(words)[::-1]
+        ordinary.append(alone(session, record).raw_score)
+        copied.append(
+            alone(session, like(record, record.text[: at.start()] + other + record.text[at.end() :])).raw_score
+        )
+    above = np.sign(np.array(copied)[:, None] - np.array(ordinary)[None, :])
+    return {"copies": len(copied), "auroc": round(float(np.mean(above + 1) / 2), 3)}
+
+
+def padding(
+    session: ScoringSession, later: Sequence[LogRecord], place: LogRecord, bad: Sequence[str]
+) -> dict[str, int]:
+    counts = Counter(word for record in later[:2_000] for word in WORD.findall(record.text))
+    common = [word for word, _ in counts.most_common(20)]
+    pad = " ".join(islice(cycle(common), 100))[:PAD]
+    behind = sum(alone(session, like(place, f"{text} {pad}")).alarm_id is not None for text in bad)
+    before = sum(alone(session, like(place, f"{pad} {text}")).alarm_id is not None for text in bad)
+    return {"bare": len(bad), "padded_behind": behind, "padded_before": before}
+
+
+def system(base: MetaModel, folder: Path) -> dict[str, object]:
+    data = live_folder(folder)
+    lines = records(data.ordinary)
+    detector, later = base.onboard(lines[:SUPPORT], source=data.name), lines[SUPPORT:]
+    session = detector.session()
+    scored(session, later[:WARM])
+    place = later[WARM]
+    bad = loud(detector, session, place)
+    row: dict[str, object] = {"system": data.name, "sha256": data.sha256, "bad_lines": len(bad)}
+    if bad:
+        row["drip"] = drip(session, later[WARM:], bad)
+        row["padding"] = padding(session, later, place, bad)
+    row["flood"] = flood(detector, session, place, data)
+    row["copies"] = copies(session, later)
+    return row
+
+
+def dirty(base: MetaModel, name: str, data: Path, draws: int) -> dict[str, object]:
+    """AP with nothing and with 5 % anomalies hidden in the support, on the same judged units."""
+    found = datasets.load(name, data)
+    unit = "line" if found.unit == "line" else "session"
+    clean, hidden = [], []
+    for draw in range(draws):
+        for share, into in ((0.0, clean), (0.05, hidden)):
+            window = "sliding:20:5" if unit == "line" else "session"
+            condition = Condition(SUPPORT, window, unit, contamination=share, reserved=10)
+            outcomes = Cell(found, make_draw(found, condition, draw), condition, 0).run((OURS,), {MAIN: base.base})
+            into += [one.figures.metrics["ap"] for one in outcomes if one.granularity == unit]
+    lost = float(np.mean(clean) - np.mean(hidden))
+    return {"set": name, "clean": float(np.mean(clean)), "hidden": float(np.mean(hidden)), "lost": round(lost, 4)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument("--part", choices=("attacks", "support", "both"), default="both")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    base = MetaModel.from_pretrained()
+    report: dict[str, object] = {
+        "command": " ".join(["python", *sys.argv]).replace(str(options.data), "DATA"),
+        "seed": 0,
+        "base": base.name,
+        "logmeta": version("logmeta"),
+    }
+    if options.part != "support":
+        report["systems"] = [system(base, folder) for folder in sorted((options.data / "live").iterdir())]
+    if options.part != "attacks":
+        live = [folder.name for folder in sorted((options.data / "live").iterdir())]
+        report["support"] = list(supports(base, [*live, *SETS], options.data, options.draws))
+    text = json.dumps(report, indent=1)
+    options.out.write_text(text + "\n") if options.out else print(text)
+
+
+def supports(base: MetaModel, names: Sequence[str], data: Path, draws: int) -> Iterator[dict[str, object]]:
+    for name in names:
+        try:
+            yield dirty(base, name, data, draws)
+        except InputError as error:
+            yield {"set": name, "why_not": str(error)}
+
+
+if __name__ == "__main__":
+    main()
