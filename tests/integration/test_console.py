@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from playwright.sync_api import expect
 from running import start_scorer
 
 from logmeta.elastic.node import free_port
+from logmeta.registry import Registry
 
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "screenshots"
 MOST_BYTES = 200_000
@@ -221,6 +223,57 @@ def test_a_roll_back_is_asked_about_and_bears_the_name_of_who_did_it(open_page, 
     expect(page.locator(".version-item.current .version-name")).to_have_text("1")
     entry = api.get(f"/v1/detectors/{alarming}").json()
     assert (entry["current"], entry["standing"]["by"]) == ("1", "ada")
+
+
+def test_versions_tell_where_they_come_from(open_page, alarming):
+    page = open_page(at_source(alarming))
+    current = page.locator(".version-item.current")
+    expect(current).to_contain_text("in use · relearned")
+    expect(current).to_contain_text("from 1")
+    expect(current).to_contain_text("200 lines")
+
+
+@pytest.fixture
+def tried(scorer, detector, request):
+    """A source with a sound version in use and another beside it, whose calibration was moved; gives the source."""
+
+    def publish_both(by):
+        source, registry = request.node.name[:60], Registry(scorer.folder / "detectors")
+        other = replace(detector.calibration, knots=detector.calibration.knots + by)
+        registry.publish(replace(detector, source=source, calibration=other))
+        registry.publish(replace(detector, source=source))
+        return source
+
+    return publish_both
+
+
+def test_a_version_is_tried_beside_the_current_one_and_promoted(open_page, api, tried):
+    source = tried(by=0.0)
+    page = open_page(at_source(source))
+    page.get_by_role("button", name="Let version 1 score beside the current one").click()
+    expect(page.get_by_role("group", name="Tried beside")).to_contain_text("0 lines")
+    send(api, source, lines("normal", 100))
+    send(api, source, lines("normal", 100))
+    expect(page.get_by_role("group", name="Tried beside")).to_contain_text("100 lines, 0 alarms where 2 raised 0")
+    page.get_by_role("button", name="Promote").click()
+    expect(page.locator(".version-item.current .version-name")).to_have_text("1")
+    assert api.get(f"/v1/detectors/{source}").json()["standing"]["by"] == "ada"
+
+
+def test_a_version_that_falls_behind_is_promoted_only_by_who_insists(chrome, scorer, api, tried):
+    source = tried(by=100.0)
+    with watched(chrome) as found:  # a browser logs the 409 itself
+        page = found.page
+        page.goto(f"{scorer.url}/{at_source(source)}")
+        page.evaluate("localStorage.setItem('logmeta.operator', 'ada')")
+        page.get_by_role("button", name="Let version 1 score beside the current one").click()
+        page.get_by_role("button", name="Promote").click()
+        expect(page.get_by_role("dialog")).to_contain_text("it finds 0")
+        page.get_by_role("button", name="Cancel").click()
+        assert api.get(f"/v1/detectors/{source}").json()["current"] == "2"
+        page.get_by_role("button", name="Promote").click()
+        page.get_by_role("button", name="Promote nevertheless").click()
+        expect(page.locator(".version-item.current .version-name")).to_have_text("1")
 
 
 def test_a_source_is_pinned_disabled_and_enabled_and_a_refusal_is_told(open_page, api, alarming):

@@ -134,16 +134,22 @@ function tryBeside(entry, version, reload) {
 function shadow(entry, reload) {
   const { shadow: beside, current } = entry;
   if (!beside) return null;
-  const raised = `${plural(beside.alarms_candidate, "alarm")} where ${current} raised ${count(beside.alarms_current)}`;
-  const figures = `${plural(beside.lines, "line")}, ${raised}; ${plural(beside.changed, "verdict")} would change.`;
+  const failed = beside.state === "failed";
+  const said = failed ? `ended: ${visible(beside.reason)}` : `scores beside ${current}: ${compared(beside, current)}`;
   const stop = () => decide(entry, { shadow: null }, "It scores beside no more.", reload);
   return el(
     "div",
-    { class: "shadow" },
-    el("p", {}, `Version ${beside.version} scores beside ${current}: ${figures}`),
-    button("Promote", () => promote(entry, reload), { class: "main", "data-act": "promote" }),
+    { class: "shadow", role: "group", "aria-label": "Tried beside the current version" },
+    el("p", {}, `Version ${beside.version} ${said}`),
+    !failed && button("Promote", () => promote(entry, reload), { class: "main", "data-act": "promote" }),
     button("Stop", stop, { class: "quiet", "data-act": "stop" }),
   );
+}
+
+function compared({ lines, alarms_candidate, alarms_current, changed, dropped }, current) {
+  const alarms = `${plural(alarms_candidate, "alarm")} where ${current} raised ${count(alarms_current)}`;
+  const lost = dropped ? `; ${plural(dropped, "line")} came too fast for it` : "";
+  return `${plural(lines, "line")}, ${alarms}; ${plural(changed, "verdict")} would change${lost}.`;
 }
 
 /** Promotes the candidate; where the guard refuses, its reason is shown and the operator may insist. */
@@ -156,7 +162,7 @@ async function promote(entry, reload) {
     notify(told);
     reload();
   } catch (error) {
-    if (error.status !== 409) complain(error);
+    if (error.type !== "falls_behind") complain(error);
     else if (await confirmed("Promote it nevertheless?", error.message, "Promote nevertheless"))
       await decide(entry, { promote: true, force: true }, told, reload);
   }
