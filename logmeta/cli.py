@@ -344,10 +344,10 @@ def _mount() -> None:
     from logmeta.elastic.commands import elastic
     from logmeta.evaluate.command import EPILOG as EVAL_EPILOG
     from logmeta.evaluate.command import evaluate
-    from logmeta.evaluate.tables.command import EPILOG as REPORT_EPILOG
-    from logmeta.evaluate.tables.command import report
     from logmeta.serve.commands import serve
     from logmeta.serve.operator import sources
+    from logmeta.serve.report.command import EPILOG as REPORT_EPILOG
+    from logmeta.serve.report.command import report
 
     app.command(name="eval", epilog=EVAL_EPILOG)(evaluate)
     app.command(name="report", epilog=REPORT_EPILOG)(report)
