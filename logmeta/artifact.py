@@ -168,6 +168,7 @@ def _manifest(detector: Detector, folder: Path) -> dict[str, object]:
         "lines_used": detector.lines_used,
         "span_s": detector.span_s,
         "timed": detector.memory.timed,
+        "privacy": detector.memory.privacy,
         "trusted": detector.trusted,
         "stream_regex": detector.stream_regex,
         "smoothing": detector.smoothing,
@@ -324,6 +325,7 @@ def _memory(manifest: Mapping[str, Any], data: Mapping[str, Any], arrays: Mappin
         context=_context(data, arrays),
         reference=Reference(Candidates(arrays["candidates"], arrays["log_prior"]), arrays["embeddings"]),
         precedent=Precedent(arrays["precedent.most"], arrays["precedent.recent"]) if known else Precedent(),
+        privacy=manifest.get("privacy", False),  # folders from before it hold templates made of raw words
     )
 
 

@@ -37,6 +37,9 @@ def serve(
         Literal["auto", "approve", "off"],
         typer.Option(help="Unknown sources: learn from their first lines, wait for approval then, or stay unknown."),
     ] = "auto",
+    privacy: Annotated[
+        bool, typer.Option(help="Mask personal data and secrets before anything is learned from a source.")
+    ] = True,
     max_sources: Annotated[int, typer.Option(help="No more sources learn by themselves than this.", min=1)] = 1_000,
     learn_lines: Annotated[int, typer.Option(help="How many first lines make a detector.", min=20)] = 200,
     refresh: Annotated[
@@ -105,6 +108,7 @@ def serve(
             notice_s=notice_s,
             read_s=read_s,
             onboarding=onboarding,
+            privacy=privacy,
             shared=_shared(registry_url, registry_api_key_file, registry_ca),
             shared_index=registry_index,
             learn_lines=learn_lines,

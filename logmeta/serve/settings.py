@@ -30,6 +30,7 @@ class ServeSettings:
     tokens: Tokens | None = field(default=None, repr=False)
     base: Path | None = None
     onboarding: Onboarding = "auto"
+    privacy: bool = True
     shared: Address | None = None
     shared_index: str = INDEX
     shared_every_s: float = 5.0

@@ -54,6 +54,7 @@ class OnboardRequest:
     budget_per_day: float | None = None
     stream_regex: str | None = None
     seed: int = 0
+    privacy: bool | None = None  # as the scorer is set
 
 
 class Sources:
@@ -317,6 +318,7 @@ class Sources:
             anomalies=request.anomalies,
             stream_regex=request.stream_regex,
             seed=request.seed,
+            privacy=self._settings.privacy if request.privacy is None else request.privacy,
         )
         why: Why = "onboarded" if self.registry.current(request.source) is None else "relearned"
         version = self.registry.publish(detector, instead_of=instead_of, waiting=waiting, why=why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -298,3 +299,15 @@ def test_a_full_disk_costs_the_page_and_not_the_file(path, reader):
     book.take(batch(quiet(1)))
     file.write(book.page())
     assert names(reader.alarms(Slice())[0]) == ["a"]
+
+
+def test_no_secret_of_a_line_is_in_the_file_and_its_template_is_as_the_detector_has_it(path, reader):
+    told = line(2, "a", starts=True, score=0.9, message="password: hunter2 of alice@example.com failed")
+    told = replace(told, reasons=(Reason("rare", "rare message 'password: hunter2'", 1.0),), template="owner=root <*>")
+    around = line(1, message="card 4111 1111 1111 1111 declined")
+    kept(path, batch([around, told]), Event("note", "payments", "user=alice said so"))
+    content = b"".join(part.read_bytes() for part in path.parent.glob("journal.sqlite*"))
+    assert not [secret for secret in (b"hunter2", b"alice", b"4111") if secret in content]
+    alarm = reader.alarm("a")
+    assert alarm["message"] == "password: <TOKEN> of <EMAIL> failed"
+    assert (alarm["before"][0]["message"], alarm["template"]) == ("card <CARD> declined", "owner=root <*>")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from logmeta.drift import Drift
+from logmeta.privacy import redacted
 from logmeta.records import JsonValue, ScoredLine
 
 BUCKET_S: Final = 300
@@ -22,8 +23,13 @@ _CONTEXT_CHARS: Final = 500  # of a line beside an alarm: 5,000 streams of ten s
 
 
 def stored_text(text: str) -> str:
-    """A text as the journal keeps it; every text that is kept passes through here."""
-    return text[:MAX_TEXT_CHARS]
+    """A text as the journal keeps it, personal data and secrets masked; every text of a line passes through here."""
+    return redacted(text[:MAX_TEXT_CHARS])
+
+
+def stored_template(template: str) -> str:
+    """A template as the journal keeps it: as the detector has it, so that a word on it finds its lines."""
+    return template[:MAX_TEXT_CHARS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Event:
     @classmethod
     def of_drift(cls, source: str, drift: Drift, at: float) -> Event:
         details: dict[str, JsonValue] = {**drift.to_dict(), "evidence": [stored_text(text) for text in drift.evidence]}
-        details["settled_templates"] = [stored_text(template) for template in drift.settled[:CONTEXT_LINES]]
+        details["settled_templates"] = [stored_template(template) for template in drift.settled[:CONTEXT_LINES]]
         return cls("drift", source, f"{drift.kind}: {'; '.join(drift.evidence)}", details=details, at=at)
 
 
