@@ -40,7 +40,9 @@ def chrome():
 
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory):
-    running = start_scorer(tmp_path_factory.mktemp("console"), "--learn-lines", "60", "--onboarding", "approve")
+    running = start_scorer(
+        tmp_path_factory.mktemp("console"), "--learn-lines", "60", "--onboarding", "approve", "--no-refresh"
+    )
     yield running
     running.stop()
 
@@ -289,6 +291,36 @@ def test_a_source_is_pinned_disabled_and_enabled_and_a_refusal_is_told(open_page
     assert (standing["pinned"], standing["disabled"]) == (True, False)
 
 
+RENAMED = {"connection": "linkup", "authenticated": "vouched", "received": "taken", "checkpoint": "savepoint"}
+
+
+def deployed(count):
+    """Ordinary lines as the next release of the program words them."""
+    pattern = re.compile("|".join(RENAMED))
+    return [pattern.sub(lambda match: RENAMED[match[0]], line) for line in lines("normal", 200 + count)[200:]]
+
+
+def test_what_is_absorbed_after_a_deploy_is_asked_for_listed_and_taken_back(open_page, api):
+    made = {"source": "deployed", "lines": lines("normal", 200), "budget_per_day": 2_000}
+    assert api.post("/v1/detectors", json=made).status_code == 201
+    page = open_page(at_source("deployed"))
+    page.get_by_label("When it drifts").select_option("absorb")
+    expect(page.locator(".toasts")).to_contain_text("absorb what a deploy changed")
+    for message in [*batches(lines("normal", 700)[200:]), *batches(deployed(1_000))]:
+        for host in ("host-1", "host-2"):
+            send(api, "deployed", message, stream=host)
+    absorbed = page.locator(".absorbed li")
+    expect(absorbed).not_to_have_count(0)
+    count = absorbed.count()
+    absorbed.first.get_by_role("button", name="Undo").click()
+    expect(page.locator(".toasts")).to_contain_text("Taken back")
+    expect(absorbed).to_have_count(count - 1)
+
+
+def batches(messages, size=50):
+    return [messages[start : start + size] for start in range(0, len(messages), size)]
+
+
 def test_what_was_learned_is_approved(open_page, api):
     send(api, "newcomer", lines("normal", 60))
     page = open_page(at_source("newcomer"))
@@ -501,7 +533,7 @@ def busy(tmp_path_factory, detector, killed):
     publish(folder / "detectors", detector, [*names, INCIDENT])
     fill_ordinary(journal, [INCIDENT], [line for line in scored if line.score < 0.45], days=1.2)
     fill_alarms(journal, [*names[:4], INCIDENT], [line for line in scored if line.alarm], count=24, days=1)
-    running = start_scorer(folder, "--onboarding", "approve", "--learn-lines", "60", port=port)
+    running = start_scorer(folder, "--onboarding", "approve", "--learn-lines", "60", "--no-refresh", port=port)
     with httpx.Client(base_url=running.url, timeout=120) as api:
         send(api, "newcomer", lines("test", 60))
         send(api, "half-way", lines("test", 24))

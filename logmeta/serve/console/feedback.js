@@ -14,10 +14,11 @@ export async function giveFeedback(alarm, anomalous, labelled) {
   notify(told(answer, anomalous), { undo: () => undone(answer.source, answer.label.id, () => labelled(null)) });
 }
 
-function told({ source, version, withdrawn }, anomalous) {
+function told({ source, version, withdrawn, warning }, anomalous) {
   const what = anomalous ? "an anomaly" : "not an anomaly";
   const others = withdrawn?.length ? `; ${plural(withdrawn.length, "contrary label")} withdrawn` : "";
-  return `Called ${what}: version ${version} of ${source} scores from now on${others}.`;
+  const behind = warning ? ` By it the source falls behind what it was: ${warning}.` : "";
+  return `Called ${what}: version ${version} of ${source} scores from now on${others}.${behind}`;
 }
 
 /** Takes a label back by its id. */

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { attempt } from "./dialogs.js";
 import { button, el, keyed, panel, template, visible } from "./dom.js";
 import { undone } from "./feedback.js";
-import { moment } from "./format.js";
+import { moment, plural } from "./format.js";
 import { repeat } from "./live.js";
 import { labelWord } from "./marks.js";
 
@@ -12,42 +12,50 @@ const EVERY_MS = 5_000;
 const MOST = 50;
 const WORDS = { feedback_undone: "undone" };
 
+/** Two panels: what people said of lines, and what became ordinary by itself. Both can be taken back. */
 export function labels(source, { signal, hasDetector, changed }) {
-  const body = panel("Labels", "labels");
-  const list = body.appendChild(el("ol", { class: "log", role: "list" }));
+  const said = listed("Labels", "labels");
+  const absorbed = listed("Absorbed after a deploy", "absorbed");
+  const body = el("div", { class: "stack" }, said.body, absorbed.body);
   const taken = () => (refresh(), changed());
   const load = async () => {
     const found = hasDetector() ? await get("/v1/labels", { source }, signal) : { labels: [] };
-    body.hidden = found.labels.length === 0;
-    keyed(
-      list,
-      found.labels.toReversed(),
-      (label) => label.id,
-      (label) => labelItem(source, label, taken),
-    );
+    said.show(found.labels.toReversed(), (label) => labelItem(source, label, taken));
+    absorbed.show((found.absorbed ?? []).toReversed(), (one) => absorbedItem(source, one, taken));
+    body.hidden = said.body.hidden && absorbed.body.hidden;
   };
-  body.hidden = true;
   const refresh = repeat(load, { everyMs: EVERY_MS, signal });
   return { body, refresh };
 }
 
+/** A panel that is there while it has something to show. */
+function listed(title, name) {
+  const body = panel(title, name);
+  const list = body.appendChild(el("ol", { class: "log", role: "list" }));
+  body.hidden = true;
+  const show = (items, make) => {
+    body.hidden = items.length === 0;
+    keyed(list, items, (one) => one.id, make);
+  };
+  return { body, show };
+}
+
 function labelItem(source, label, taken) {
-  const undo = button("Undo", () => undone(source, label.id, taken), {
-    class: "quiet",
-    "aria-label": `Undo label ${label.number ?? label.id}`,
-  });
-  const said = el(
-    "p",
-    { class: "facts" },
-    el("span", {}, moment(label.at)),
-    label.by && el("span", {}, visible(label.by)),
-  );
-  return el(
-    "li",
-    {},
-    el("div", {}, labelWord(label.anomalous ? "anomaly" : "normal"), " ", template(label.template), said),
-    undo,
-  );
+  const facts = [moment(label.at), label.by && visible(label.by)];
+  const words = [labelWord(label.anomalous ? "anomaly" : "normal"), " ", template(label.template)];
+  return undoable(source, label, { words, facts, taken });
+}
+
+function absorbedItem(source, one, taken) {
+  const facts = [moment(one.at), plural(one.lines, "line"), plural(one.streams, "stream")];
+  return undoable(source, one, { words: [template(one.template)], facts, taken });
+}
+
+function undoable(source, { id, template: text }, { words, facts, taken }) {
+  const name = `Undo: ${visible(text)}`;
+  const undo = button("Undo", () => undone(source, id, taken), { class: "quiet", "aria-label": name });
+  const said = facts.filter(Boolean).map((fact) => el("span", {}, fact));
+  return el("li", {}, el("div", {}, words, el("p", { class: "facts" }, said)), undo);
 }
 
 export function events(source, { signal }) {

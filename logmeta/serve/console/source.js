@@ -2,6 +2,7 @@
 
 import { alarmList, feedbackKeys } from "./alarms.js";
 import { detector, get } from "./api.js";
+import { response, switches } from "./decisions.js";
 import { el, panel, visible } from "./dom.js";
 import { count, percent, rate } from "./format.js";
 import { events, labels } from "./history.js";
@@ -10,7 +11,7 @@ import { repeat } from "./live.js";
 import { budgetBar, driftMark } from "./marks.js";
 import { status } from "./standing.js";
 import { timeline } from "./timeline.js";
-import { switches, versions } from "./versions.js";
+import { versions } from "./versions.js";
 
 const EVERY_MS = 10_000;
 const NO_DRIFT = { none: "None: the lines look like those it learned from.", learning: "Not known yet." };
@@ -99,7 +100,7 @@ function drawn(parts, entry, reload) {
   parts.said = said;
   kept(parts.standing, facts(entry));
   kept(parts.decide, switches(entry, reload));
-  filled(parts.drift, drift(entry.drift));
+  filled(parts.drift, [...drift(entry.drift), response(entry, reload)].filter(Boolean));
   filled(parts.versions, versions(entry, reload));
   filled(parts.warnings, warnings(entry.summary?.warnings ?? []));
 }

@@ -1,59 +1,13 @@
-// Versions of a source's detector, and what an operator decides: roll back, pin, disable, approve, learn anew, promote.
+// Versions of a source's detector: where they come from, roll back, try one beside the current one, promote it.
 
 import { detector, patch } from "./api.js";
-import { attempt, complain, confirmed, notify, operatorName } from "./dialogs.js";
+import { decide } from "./decisions.js";
+import { complain, confirmed, notify, operatorName } from "./dialogs.js";
 import { button, el, visible } from "./dom.js";
 import { count, moment, plural } from "./format.js";
 
 const SHOWN = 6;
 const opened = new Set(); // sources whose older versions somebody asked for
-
-async function decide(entry, decision, told, reload) {
-  const by = await operatorName();
-  if (!by) return null;
-  const answer = await attempt(() => patch(detector(entry.source), { ...decision, by }));
-  if (answer) {
-    notify(told);
-    reload();
-  }
-  return answer;
-}
-
-const DISABLES = "Its lines are indexed as skipped and raise no alarm until it is enabled.";
-const RELEARNS = "A new version is made from the next lines; the present one scores until then.";
-
-/** Buttons for what can be decided about the source as it stands. */
-export function switches(entry, reload) {
-  const { standing, source, current } = entry;
-  const act = (name, words, decision, told, ask = null) => {
-    const press = async () => (!ask || (await confirmed(...ask))) && decide(entry, decision, told, reload);
-    return button(words, press, { "data-act": name, class: name === "approve" ? "main" : "quiet" });
-  };
-  const hasVersion = current !== null;
-  const canLearn = hasVersion && !standing.pinned && !standing.relearn;
-  const anew = [`Relearn ${source}?`, RELEARNS, "Relearn"];
-  return [
-    standing.waiting !== null && approve(standing.waiting, act),
-    hasVersion && pin(standing, act),
-    canLearn && act("relearn", "Relearn", { relearn: true }, "It learns anew from the next lines.", anew),
-    standing.relearn && act("keep", "Stop relearning", { relearn: false }, "The present version stays."),
-    disable(entry, act),
-  ];
-}
-
-const approve = (waiting, act) =>
-  act("approve", `Approve version ${waiting}`, { approved: true }, `Version ${waiting} is in use.`);
-
-function pin({ pinned }, act) {
-  if (pinned) return act("pin", "Unpin", { pinned: false }, "Unpinned: it may be refreshed again.");
-  return act("pin", "Pin", { pinned: true }, "Pinned: nothing that runs by itself replaces this version.");
-}
-
-function disable({ standing, source }, act) {
-  if (standing.disabled) return act("enable", "Enable", { disabled: false }, "It is scored again.");
-  const ask = [`Disable ${source}?`, DISABLES, "Disable"];
-  return act("disable", "Disable", { disabled: true }, "It is not scored any more.", ask);
-}
 
 /** The versions, newest first, with where each came from as far as that is known. */
 export function versions(entry, reload) {
