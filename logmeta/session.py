@@ -89,6 +89,7 @@ class ScoringSession:
         """Go on with a refreshed version of the detector: another calibration, the same of everything else."""
         self.detector = detector
         self._threshold = -float(np.log(detector.level.level))
+        self._alarm_at = detector.calibration.raw_at(self._threshold)
         self._provisional, self._model = detector.provisional, detector.model
 
     @property
@@ -207,7 +208,7 @@ class ScoringSession:
         surprise = detector.calibration.surprise(raw)
         scores = score_of(surprise, detector.level.level)
         p, window_p = detector.calibration.p_values(raw), detector.window_calibration.p_values(window)
-        alone = own + added >= window
+        alone = own + added >= np.minimum(window, self._alarm_at)
         columns = (raw, scores, p, window, window_p, surprise, alone)
         return [_Verdict(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
 

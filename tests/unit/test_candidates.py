@@ -92,7 +92,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_no_more(candidates, registr
 
 
 def test_too_many_are_put_off(candidates, detector, metrics):
-    candidates._waiting = MAX_WAITING
+    candidates._waiting["other"] = MAX_WAITING
     assert not candidates.offer(detector, detector, why="refreshed", text="")
     assert outcomes(metrics) == {"put_off": 1.0}
     candidates.close()
