@@ -78,6 +78,7 @@ class MetaModel:
         stream_regex: str | None = None,
         window: Window | str = "line",
         seed: int = 0,
+        privacy: bool = True,
     ) -> Detector:
         """A detector for `source` from 20-1,000 (or more) of its ordinary lines, in their order.
 
@@ -90,6 +91,7 @@ class MetaModel:
             window: `line`, `sliding:LINES:STEP`, `tumbling:LINES` or `session:IDLE_SECONDS`: what is scored as a
                 whole beside each line (see `Detector.score_windows`).
             seed: the same lines and seed give the same detector.
+            privacy: name personal data and secrets before anything is learned or kept (`logmeta.privacy`).
 
         Raises:
             InputError: fewer than 20 records, fewer than 5 complete windows, or lines that are not text.
@@ -97,7 +99,7 @@ class MetaModel:
         from logmeta.onboarding import Asked, onboard  # builds a detector, so it reads this module
 
         chosen = Window.parse(window) if isinstance(window, str) else window
-        asked = Asked(source, budget or AlarmBudget(), stream_regex, chosen, seed)
+        asked = Asked(source, budget or AlarmBudget(), stream_regex, chosen, seed, privacy)
         known_bad = [line.rstrip("\r\n") for line in anomalies]
         return onboard(self.base, in_streams(list(as_records(lines)), stream_regex), known_bad, asked)
 
@@ -276,7 +278,7 @@ class Detector:
         return label
 
     def without_labels(self, template: str, raw_score: float) -> float:
-        """What a line of this template would have scored if its like were not called ordinary, or absorbed."""
+        """What a line of this template would have scored without any label, and nothing absorbed."""
         return raw_score + self.lowered_by_template.get(template, 0.0)
 
     def undo_feedback(self, number: int) -> Label:
@@ -344,6 +346,7 @@ class Detector:
             "achieved_shares": {f"{asked:g}": round(share, 4) for asked, share in self.achieved.items()},
             "provisional": self.provisional,
             "labels": len(self.labels),
+            "privacy": self.memory.privacy,
             "absorbed": len(self.absorbed),
             "adapted_net_trusted": self.trusted,
             "warnings": list(self.warnings()),

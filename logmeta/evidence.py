@@ -230,7 +230,9 @@ class EvidenceReader:
         candidates = Candidates(vectors, np.log(counts / counts.sum()).astype(np.float32))
         reference = replace(memory.reference, candidates=candidates)
         templates = tuple(self.parser.templates)
-        return Memory(memory.tree, templates, memory.timed, self.context, reference, self._precedent)
+        return replace(
+            memory, templates=templates, context=self.context, reference=reference, precedent=self._precedent
+        )
 
     def vectors_of(self, numbers: Sequence[int]) -> FloatArray:
         """Template vectors by number, shape (n, dimension)."""
@@ -248,10 +250,11 @@ class Memory:
     context: Context
     reference: Reference
     precedent: Precedent
+    privacy: bool = False
 
     def parser(self) -> Parser:
         """A parser of its own with the support's templates."""
-        parser = Parser(self.tree, timed=self.timed)
+        parser = Parser(self.tree, timed=self.timed, privacy=self.privacy)
         for template in self.templates:
             parser.number_of(template)
         return parser

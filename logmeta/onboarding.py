@@ -38,12 +38,13 @@ class Asked:
     stream_regex: str | None
     window: Window
     seed: int
+    privacy: bool = True
 
 
 def onboard(base: BaseModel, records: Sequence[LogRecord], anomalies: Sequence[str], asked: Asked) -> Detector:
     """A detector from a source's ordinary records (see `MetaModel.onboard`)."""
     _check_lines([record.text for record in records], asked.source)
-    support = prepare(base.encoders, records)
+    support = prepare(base.encoders, records, privacy=asked.privacy)
     if len(support.events) < MIN_LINES:
         raise InputError(_too_few(len(support.events), asked.source, "records"))
     known = known_anomalies(base.encoders, support, anomalies)

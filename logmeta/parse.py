@@ -19,6 +19,8 @@ from drain3.drain import Drain, LogCluster
 
 from logmeta.header import FOLLOWERS, LEVELS, STAMPS, epoch_seconds, find_stamp, split_header
 from logmeta.masks import Masked, json_message, key_without_digits, key_without_ids, mask
+from logmeta.privacy import Redaction, groups_numbers, private_numbers, redact_words, without_placeholders
+from logmeta.privacy.numbers import LONG, may_hold_ids
 from logmeta.records import LogRecord, template_id
 
 MAX_SHAPES: Final = 50_000
@@ -34,7 +36,10 @@ MAX_NUMBER: Final = 1e300  # a number of more digits would be infinite
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """All that lines of one shape share; `words` and `values` are fingerprints, so no personal data is kept."""
+    """All that lines of one shape share; of `words` and `values` only fingerprints are kept.
+
+    `grouped`: its numbers stand as those of cards and IDs may, so each line's are looked at.
+    """
 
     template: str
     template_index: int
@@ -48,6 +53,7 @@ class Shape:
     stamp_from: int  # the timestamp begins at or behind this offset (digits before it may vary in length)
     continues: bool
     known: bool
+    grouped: bool = False
 
 
 class ParsedEvent(NamedTuple):
@@ -129,13 +135,15 @@ class _Open:
 class Parser:
     """Lines of one source to events: `known` is the detector's frozen tree, new shapes go to a tree of our own.
 
-    With `learn=True` (onboarding) the given tree itself grows. Templates are numbered in the order they are met;
-    `templates[i]` is the text of number i.
+    With `privacy`, personal data and secrets are named before anything else sees a message. With `learn=True`
+    (onboarding) the given tree itself grows. Templates are numbered in the order they are met; `templates[i]` is the
+    text of number i.
     """
 
     known: TemplateTree
     timed: bool = True
     learn: bool = False
+    privacy: bool = False
     counters: ParseCounters = field(default_factory=ParseCounters)
     templates: list[str] = field(default_factory=list)
 
@@ -166,7 +174,10 @@ class Parser:
         if shape.numbers and len(runs) != shape.runs:
             shape = self._shape_by_key((key_without_digits(line), len(runs)), line)
         seconds = self._seconds_of(shape, line) if shape.stamp else float("nan")
-        numbers = tuple((slot, min(float(runs[i]), MAX_NUMBER)) for slot, i in shape.numbers if i < len(runs))
+        places = shape.numbers
+        if self.privacy and runs and (shape.grouped or max(map(len, runs)) >= LONG):
+            places = _public(places, runs, line)
+        numbers = tuple((slot, min(float(runs[i]), MAX_NUMBER)) for slot, i in places if i < len(runs))
         record, is_head = self._record_of(shape, line_no, stream)
         return ParsedEvent(line_no, record, shape, seconds, numbers, is_head)
 
@@ -223,7 +234,8 @@ class Parser:
         if as_json is not None:
             word, message = as_json
             level = LEVELS.get(word.lower(), 2)
-        masked = mask(message)
+        public = redact_words(message) if self.privacy else Redaction(message)
+        masked = mask(public.text)
         template, known = self._template_of(masked.text)
         stamp = find_stamp(line) if header.timed or as_json else None
         runs = [m.start() for m in _RUNS.finditer(line)]
@@ -232,14 +244,17 @@ class Parser:
             template_index=self.number_of(template),
             level=level,
             level_word=word,
-            words=tuple(fingerprint(word) for word in words_of(message)),
+            words=tuple(fingerprint(word) for word in words_of(without_placeholders(public.text))),
             values=tuple((slot, fingerprint(value)) for slot, value in masked.values),
-            numbers=_places(masked, start, runs, line) if as_json is None else _json_places(masked, message, line),
+            numbers=_places(masked, public, start, runs)
+            if as_json is None
+            else _json_places(masked, public.text, line),
             runs=len(runs),
             stamp=str(stamp.lastgroup) if stamp else "",
             stamp_from=len(key_without_digits(line[: stamp.start()])) if stamp else 0,
             continues=self._continues(line, header.word, message, timed=header.timed or as_json is not None),
             known=known,
+            grouped=self.privacy and groups_numbers(masked.text),
         )
 
     def _continues(self, line: str, word: str, message: str, *, timed: bool) -> bool:
@@ -290,10 +305,23 @@ def words_of(message: str) -> list[str]:
     return list(dict.fromkeys(word.lower() for word in _WORD.findall(message[:2000])))
 
 
-def _places(masked: Masked, start: int, runs: list[int], line: str) -> tuple[tuple[str, int], ...]:
+def _places(masked: Masked, public: Redaction, start: int, runs: list[int]) -> tuple[tuple[str, int], ...]:
     """Numeric slots as (slot, which of the line's digit runs)."""
     at = {offset: i for i, offset in enumerate(runs)}
-    return tuple((slot, at[start + offset]) for slot, offset in masked.numbers if start + offset in at)
+    places = ((slot, start + public.original(offset)) for slot, offset in masked.numbers)
+    return tuple((slot, at[place]) for slot, place in places if place in at)
+
+
+def _public(places: tuple[tuple[str, int], ...], runs: Sequence[str], line: str) -> tuple[tuple[str, int], ...]:
+    """The numeric slots that are no part of a card, an IBAN, an ID or a phone number of this line."""
+    if not may_hold_ids([runs[i] for _, i in places if i < len(runs)]):
+        return places
+    private = private_numbers(line)
+    if not private:
+        return places
+    starts = [run.start() for run in _RUNS.finditer(line)]
+    hidden = {i for i, start in enumerate(starts) if any(begin <= start < end for begin, end in private)}
+    return tuple((slot, i) for slot, i in places if i not in hidden)
 
 
 def _json_places(masked: Masked, message: str, line: str) -> tuple[tuple[str, int], ...]:

@@ -74,14 +74,17 @@ class Support:
         return mine[max(0, border - _WARM) : border], mine[border : border + STRETCH]
 
 
-def prepare(encoders: Encoders, records: Sequence[LogRecord]) -> Support:
-    """Read ordinary records once: learn their templates, then judge each from those before it."""
+def prepare(encoders: Encoders, records: Sequence[LogRecord], *, privacy: bool = True) -> Support:
+    """Read ordinary records once: learn their templates, then judge each from those before it.
+
+    With `privacy`, personal data and secrets are named before anything is learned (see `logmeta.privacy`).
+    """
     timed = is_timed([record.text for record in records[:1000]])
     tree = TemplateTree()
-    learner = Parser(tree, timed=timed, learn=True)
+    learner = Parser(tree, timed=timed, learn=True, privacy=privacy)
     for record in records:
         learner.read(record)
-    parser = Parser(tree, timed=timed)
+    parser = Parser(tree, timed=timed, privacy=privacy)
     parsed = [(parser.read(record), record.stream) for record in records]
     return _observe(encoders, parser, [(event, name) for event, name in parsed if event.is_head], lines=len(records))
 
@@ -105,7 +108,9 @@ def _observe(encoders: Encoders, parser: Parser, heads: list[tuple[ParsedEvent, 
         x.append(precedent.features(averaged[start:stop]))
         checkpoints[stop] = Checkpoint(contexts[stop], precedent.copy())
     checkpoints.pop(len(heads))
-    memory = Memory(parser.known, tuple(parser.templates), parser.timed, reader.context, reference, precedent)
+    memory = Memory(
+        parser.known, tuple(parser.templates), parser.timed, reader.context, reference, precedent, parser.privacy
+    )
     return Support(memory, events, streams, rows, np.concatenate(x), burn_in, checkpoints, lines)
 
 

@@ -10,7 +10,7 @@ from logmeta.registry import check_source
 from logmeta.serve.documents import read_json, refuse_unknown
 from logmeta.serve.sources import OnboardRequest
 
-KEYS = ("source", "lines", "anomalies", "budget_per_day", "stream_regex", "seed")
+KEYS = ("source", "lines", "anomalies", "budget_per_day", "stream_regex", "seed", "privacy")
 
 
 def parse_onboard_request(body: bytes) -> OnboardRequest:
@@ -24,6 +24,7 @@ def parse_onboard_request(body: bytes) -> OnboardRequest:
         budget_per_day=_positive(parsed.get("budget_per_day")),
         stream_regex=_pattern(parsed.get("stream_regex")),
         seed=_whole(parsed.get("seed", 0)),
+        privacy=_truth(parsed.get("privacy")),
     )
 
 
@@ -50,6 +51,12 @@ def _positive(value: JsonValue) -> float | None:
 def _whole(value: JsonValue) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError(f"'seed' must be a whole number, got {str(value)[:60]!r}")
+    return value
+
+
+def _truth(value: JsonValue) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise InputError(f"'privacy' must be true or false, got {str(value)[:60]!r}")
     return value
 
 

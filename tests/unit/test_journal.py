@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -97,6 +98,15 @@ def test_an_alarm_goes_on_when_its_next_lines_come_in_later_batches_and_pages(pa
     assert (alarm["lines"], alarm["top_score"], alarm["score"]) == (3, 0.9, 0.6)
     assert [seen["line_no"] for seen in alarm["after"]] == list(range(2, 12))
     assert len(reader.alarms(Slice())[0]) == 1
+
+
+def test_a_line_of_another_stream_that_repeats_an_alarm_counts_with_it(path, reader):
+    book, file = Book(), Store(path, Bounds())
+    for lines in ([line(1, "a", starts=True, score=0.6, stream="x")], [line(2, "a", score=0.7, stream="y"), *quiet(3)]):
+        book.take(batch(lines))
+        file.write(book.page())
+    alarm = reader.alarm("a")
+    assert (alarm["lines"], alarm["top_score"], alarm["after"]) == (2, 0.7, [])
 
 
 def test_alarms_come_newest_first_page_by_page_and_the_newer_ones_by_themselves(path, reader):
@@ -289,3 +299,15 @@ def test_a_full_disk_costs_the_page_and_not_the_file(path, reader):
     book.take(batch(quiet(1)))
     file.write(book.page())
     assert names(reader.alarms(Slice())[0]) == ["a"]
+
+
+def test_no_secret_of_a_line_is_in_the_file_and_its_template_is_as_the_detector_has_it(path, reader):
+    told = line(2, "a", starts=True, score=0.9, message="password: hunter2 of alice@example.com failed")
+    told = replace(told, reasons=(Reason("rare", "rare message 'password: hunter2'", 1.0),), template="owner=root <*>")
+    around = line(1, message="card 4111 1111 1111 1111 declined")
+    kept(path, batch([around, told]), Event("note", "payments", "user=alice said so"))
+    content = b"".join(part.read_bytes() for part in path.parent.glob("journal.sqlite*"))
+    assert not [secret for secret in (b"hunter2", b"alice", b"4111") if secret in content]
+    alarm = reader.alarm("a")
+    assert alarm["message"] == "password: <TOKEN> of <EMAIL> failed"
+    assert (alarm["before"][0]["message"], alarm["template"]) == ("card <CARD> declined", "owner=root <*>")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from logmeta.drift import Drift
+from logmeta.privacy import redacted
 from logmeta.records import JsonValue, ScoredLine
 
 BUCKET_S: Final = 300
@@ -22,8 +23,13 @@ _CONTEXT_CHARS: Final = 500  # of a line beside an alarm: 5,000 streams of ten s
 
 
 def stored_text(text: str) -> str:
-    """A text as the journal keeps it; every text that is kept passes through here."""
-    return text[:MAX_TEXT_CHARS]
+    """A text as the journal keeps it, personal data and secrets masked; every text of a line passes through here."""
+    return redacted(text[:MAX_TEXT_CHARS])
+
+
+def stored_template(template: str) -> str:
+    """A template as the journal keeps it: as the detector has it, so that a word on it finds its lines."""
+    return template[:MAX_TEXT_CHARS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Event:
     @classmethod
     def of_drift(cls, source: str, drift: Drift, at: float) -> Event:
         details: dict[str, JsonValue] = {**drift.to_dict(), "evidence": [stored_text(text) for text in drift.evidence]}
-        details["settled_templates"] = [stored_text(template) for template in drift.settled[:CONTEXT_LINES]]
+        details["settled_templates"] = [stored_template(template) for template in drift.settled[:CONTEXT_LINES]]
         return cls("drift", source, f"{drift.kind}: {'; '.join(drift.evidence)}", details=details, at=at)
 
 
@@ -84,10 +90,14 @@ class Alarm:
         """Take a later line of its stream; whether that changed the alarm."""
         joins, near = line.alarm_id == self.line.alarm_id, len(self.after) < CONTEXT_LINES
         if joins:
-            self.lines, self.top_score = self.lines + 1, max(self.top_score, line.score)
+            self.join(line)
         if near:
             self.after.append(seen)
         return joins or near
+
+    def join(self, line: ScoredLine) -> None:
+        """Take another anomalous line of this alarm."""
+        self.lines, self.top_score = self.lines + 1, max(self.top_score, line.score)
 
 
 @dataclass(slots=True)
@@ -143,11 +153,12 @@ class _Recent:
 
 
 class Book:
-    """Turns batches and events into pages; the stream unused for longest is forgotten beyond `max_streams`."""
+    """Turns batches and events into pages; streams and alarms unused for longest are forgotten beyond `max_streams`."""
 
     def __init__(self, *, max_streams: int = MAX_STREAMS) -> None:
         self._max_streams = max_streams
         self._streams: OrderedDict[tuple[str, str | None], _Recent] = OrderedDict()
+        self._alarms: OrderedDict[str, Alarm] = OrderedDict()
         self._page = Page()
 
     def take(self, item: Batch | Event) -> None:
@@ -177,9 +188,25 @@ class Book:
             return []
         for line in lines:
             alarm = recent.follow(line, batch.at)
-            if alarm is not None:
-                changed[id(alarm)] = alarm
+            for one in (alarm, self._joined(line, recent.alarm)):
+                if one is not None:
+                    changed[id(one)] = one
         return list(changed.values())
+
+    def _joined(self, line: ScoredLine, latest: Alarm | None) -> Alarm | None:
+        """The alarm that a line belongs to where that is not its stream's latest: it repeats an earlier one."""
+        if line.alarm_id is None:
+            return None
+        if latest is not None and latest.line.alarm_id == line.alarm_id:
+            self._alarms[line.alarm_id] = latest
+            self._alarms.move_to_end(line.alarm_id)
+            if len(self._alarms) > self._max_streams:
+                self._alarms.popitem(last=False)
+            return None
+        earlier = self._alarms.get(line.alarm_id)
+        if earlier is not None:
+            earlier.join(line)
+        return earlier
 
     def _recent(self, source: str, stream: str | None) -> _Recent:
         found = self._streams.get((source, stream))

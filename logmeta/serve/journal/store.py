@@ -12,7 +12,7 @@ from typing import Final
 import orjson
 
 from logmeta.records import JsonValue
-from logmeta.serve.journal.book import Alarm, Bucket, Event, Page, Seen, stored_text
+from logmeta.serve.journal.book import Alarm, Bucket, Event, Page, Seen, stored_template, stored_text
 
 FORMAT: Final = 1
 _PRUNE_EVERY_S: Final = 60.0
@@ -178,7 +178,7 @@ def _line_fields(alarm: Alarm) -> dict[str, JsonValue]:
         "stream": line.stream,
         "line_no": line.line_no,
         "message": stored_text(line.message),
-        "template": stored_text(line.template),
+        "template": stored_template(line.template),
         "new_template": line.new_template,
         "score": line.score,
         "raw_score": line.raw_score,
@@ -186,7 +186,7 @@ def _line_fields(alarm: Alarm) -> dict[str, JsonValue]:
         "provisional": line.provisional,
         "version": line.model.version,
         "reasons": [{**reason.to_dict(), "text": stored_text(reason.text)} for reason in line.reasons],
-        "typical": None if line.typical is None else stored_text(line.typical),
+        "typical": None if line.typical is None else stored_template(line.typical),
     }
 
 
