@@ -262,11 +262,15 @@ def _verify(folder: Path, manifest: Mapping[str, Any]) -> None:
             raise ArtifactError(f"{path} is damaged (checksum differs); restore the folder or onboard again")
 
 
-def read_labels(folder: Path) -> tuple[Label, ...]:
-    """What people said of lines, without the rest of the detector. Raises ArtifactError when it cannot be read."""
+def read_words(folder: Path) -> tuple[tuple[Label, ...], tuple[Absorbed, ...]]:
+    """What people said of lines and what was absorbed, without the rest of the detector.
+
+    Raises:
+        ArtifactError: it cannot be read.
+    """
     try:
         data = orjson.loads((folder / TEMPLATES).read_bytes())
-        return tuple(Label.from_dict(fields) for fields in data.get("labels", ()))
+        return _labels(data), _absorbed(data)
     except (OSError, orjson.JSONDecodeError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{folder / TEMPLATES} is damaged: {error}; roll back, or onboard again") from error
 
@@ -294,10 +298,18 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         signatures=frozenset(data["signatures"]),
         achieved=dict(manifest["achieved"]),
         smoothing=manifest.get("smoothing", 0.0),
-        labels=tuple(Label.from_dict(fields) for fields in data.get("labels", ())),
-        absorbed=tuple(Absorbed.from_dict(fields) for fields in data.get("absorbed", ())),
+        labels=_labels(data),
+        absorbed=_absorbed(data),
         canaries=Canaries.from_dict(data.get("canaries", {})),
     )
+
+
+def _labels(data: Mapping[str, Any]) -> tuple[Label, ...]:
+    return tuple(Label.from_dict(fields) for fields in data.get("labels", ()))
+
+
+def _absorbed(data: Mapping[str, Any]) -> tuple[Absorbed, ...]:
+    return tuple(Absorbed.from_dict(fields) for fields in data.get("absorbed", ()))
 
 
 def _calibration(prefix: str, arrays: Mapping[str, Any]) -> Calibration:

@@ -20,7 +20,10 @@ SCORER_URL: Final = "http://127.0.0.1:9750"  # where `logmeta serve` listens unl
 PREFIX: Final = "LOGMETA_"
 MODEL: Final = {"base"}
 BASE_MODEL: Final = "LOGMETA_MODEL__BASE"  # folder of another base model
-_SECRET: Final = {"serve": {"token"}, "elastic": {"api_key"}}  # environment only, read by their commands
+_SECRET: Final = {
+    "serve": {"token", "webhook_token"},
+    "elastic": {"api_key"},
+}  # environment only, read by their commands
 Settings = dict[str, dict[str, Any]]
 
 

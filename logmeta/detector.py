@@ -278,7 +278,7 @@ class Detector:
         return label
 
     def without_labels(self, template: str, raw_score: float) -> float:
-        """What a line of this template would have scored if its like were not called ordinary, or absorbed."""
+        """What a line of this template would have scored without any label, and nothing absorbed."""
         return raw_score + self.lowered_by_template.get(template, 0.0)
 
     def undo_feedback(self, number: int) -> Label:

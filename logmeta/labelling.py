@@ -13,6 +13,7 @@ from logmeta.detector import Detector
 from logmeta.errors import InputError, UsageError
 from logmeta.feedback import Absorbed, Label
 from logmeta.records import ScoredLine
+from logmeta.regression import falls_behind
 from logmeta.scoring import absorbed_of_path, score_path
 
 
@@ -39,11 +40,12 @@ def learned(
     """
     if path is None or not numbers or anomalous is None:
         raise UsageError("feedback needs LINES, --line N and one of --anomaly, --normal (or --list, or --undo N)")
-    told = []
+    told, before = [], replace(detector)
     for line in _found(detector, path, sorted(set(numbers))):
         label = detector.feedback(line, anomalous=anomalous, by=by or getpass.getuser())
         told.append(f"line {line.line_no} (score {line.score:.2f}): {_word(label)} {label.template!r}")
-    return told
+    reason = falls_behind(before, detector)
+    return told if reason is None else [*told, f"note: by these words it falls behind what it was: {reason}"]
 
 
 def absorbed_rows(absorbed: Sequence[Absorbed]) -> Iterator[str]:

@@ -17,6 +17,7 @@ import numpy as np
 from logmeta.calibrate import Calibration, achieved_shares
 from logmeta.records import ScoredLine
 from logmeta.told import REPEAT
+from logmeta.window import FloatArray
 
 if TYPE_CHECKING:
     from logmeta.detector import Detector
@@ -57,6 +58,12 @@ class QuietPool:
             self.fresh += 1
 
 
+def recalibrated(detector: Detector, pool: QuietPool) -> Detector | None:
+    """The detector calibrated on the latest quiet lines alone, however unlike earlier ones; None where they are few."""
+    scores = np.array(pool.scores, dtype=np.float64)[-FEWEST:]
+    return None if len(scores) < FEWEST else _on(detector, scores)
+
+
 def refreshed(detector: Detector, pool: QuietPool) -> Detector | None:
     """The detector calibrated on the pool, or None where the pool is too small or the guard refuses it."""
     scores = np.array(pool.scores, dtype=np.float64)
@@ -64,5 +71,9 @@ def refreshed(detector: Detector, pool: QuietPool) -> Detector | None:
         return None
     if np.mean(detector.calibration.p_values(scores) <= _ASKED) > _MOST_BEYOND:
         return None
+    return _on(detector, scores)
+
+
+def _on(detector: Detector, scores: FloatArray) -> Detector:
     calibration = Calibration.fit(scores, usual_tail=detector.base.usual_tail)
     return replace(detector, calibration=calibration, achieved=achieved_shares(scores))

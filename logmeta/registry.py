@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import orjson
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from logmeta.detector import Detector, MetaModel
 
 ANY: Final = "any"
+Response = Literal["notify", "recalibrate", "absorb", "relearn"]
+RESPONSES: Final = get_args(Response)
 MAX_SOURCE_BYTES = 512
 MAX_FOLDER_CHARS = 120
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-.")
@@ -77,7 +79,7 @@ class Standing:
 
     `waiting` is a version that waits for approval, `shadow` one that is tried beside the current one, `pinned` keeps
     the current version from being replaced by anything that runs by itself, `disabled` stops scoring, `relearn` asks
-    for a detector from the next lines.
+    for a detector from the next lines, `response` is what is done about drift (None: as the scorer's settings say).
     `by` and `at` (ISO 8601) tell who decided last, and when.
     """
 
@@ -87,6 +89,7 @@ class Standing:
     pinned: bool = False
     disabled: bool = False
     relearn: bool = False
+    response: Response | None = None
     by: str | None = None
     at: str | None = None
 
@@ -219,6 +222,8 @@ class Registry:
         self._folder(source).mkdir(parents=True, exist_ok=True)
         with _alone(self._folder(source)):
             self._check_current(source, instead_of)
+            if current is not None:
+                self.path(source, current)  # nobody has removed it since
             standing = replace(self.standing(source), **changes).using(current)
             self._write_standing(source, standing)
             if current is not None:

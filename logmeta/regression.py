@@ -151,7 +151,10 @@ def _trial(detector: Detector, raw: FloatArray, raw_bad: FloatArray) -> Trial:
 
 
 def _scores_alike(current: Detector, candidate: Detector) -> bool:
-    """Whether two versions differ in calibration alone, as a refreshed one does: raw scores are the same then."""
+    """Whether two versions differ in calibration alone, as a refreshed one does: raw scores are the same then.
+
+    What labels and what was absorbed lower depends on the calibration.
+    """
     same = candidate.params is current.params and candidate.memory is current.memory
-    silenced = candidate.labels == current.labels and candidate.absorbed == current.absorbed
-    return same and silenced and candidate.smoothing == current.smoothing
+    lowered = any((current.labels, candidate.labels, current.absorbed, candidate.absorbed))
+    return same and not lowered and candidate.smoothing == current.smoothing

@@ -35,17 +35,26 @@ class Candidates:
 
     def offer(self, current: Detector, candidate: Detector, *, why: Why, text: str) -> bool:
         """Publish in its turn what was made from the current version; False when too many wait."""
+        return self._submit(candidate.source, partial(self._publish, current, candidate, why, text))
+
+    def relearn(self, source: str) -> bool:
+        """Ask for a new version from the source's next lines; False when too much waits."""
+        return self._submit(source, lambda: self._ask_to_relearn(source))
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, source: str, task: Callable[[], None]) -> bool:
         with self._lock:
             if self._waiting >= MAX_WAITING:
                 self._metrics.refreshes.labels("put_off").inc()
                 return False
             self._waiting += 1
-        future = self._pool.submit(self._publish, current, candidate, why, text)
-        future.add_done_callback(partial(self._finish, candidate.source))
+        self._pool.submit(task).add_done_callback(partial(self._finish, source))
         return True
 
-    def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def _ask_to_relearn(self, source: str) -> None:
+        self._registry.decide(source, relearn=True)
 
     def _publish(self, current: Detector, candidate: Detector, why: Why, text: str) -> None:
         check_candidate(current, candidate)

@@ -48,6 +48,10 @@ def serve(
     keep_versions: Annotated[
         int, typer.Option(help="A source's newest versions to keep, beside those in use.", min=2)
     ] = 20,
+    respond: Annotated[
+        Literal["notify", "recalibrate", "absorb", "relearn"],
+        typer.Option(help="About drift, where `sources respond` says nothing else (docs/drift.md)."),
+    ] = "notify",
     warm: Annotated[int, typer.Option(help="Sources used last to open before the scorer is ready.", min=0)] = 200,
     max_open: Annotated[int, typer.Option(help="Most sources open at once.", min=1)] = 1_000,
     max_memory_mib: Annotated[int, typer.Option(help="Resident set from which sources are closed.", min=1)] = 2_048,
@@ -60,9 +64,31 @@ def serve(
         Path | None, typer.Option(help=f"File with an API key for it (or set {API_KEY_ENV}).")
     ] = None,
     registry_ca: Annotated[Path | None, typer.Option(help="PEM file of the CA that signed its certificate.")] = None,
+    webhook_url: Annotated[
+        str | None, typer.Option(help="Address that alarms are posted to; ${token} in it is the webhook's token.")
+    ] = None,
+    webhook_template: Annotated[
+        str, typer.Option(help="generic, slack, alertmanager, pagerduty, or a JSON file with ${placeholders}.")
+    ] = "generic",
+    webhook_token_file: Annotated[
+        Path | None, typer.Option(help="File with the webhook's bearer token (or set LOGMETA_SERVE__WEBHOOK_TOKEN).")
+    ] = None,
+    webhook_ca: Annotated[Path | None, typer.Option(help="PEM file of the CA that signed its certificate.")] = None,
+    webhook_min_severity: Annotated[
+        Literal["warning", "minor", "major", "critical"], typer.Option(help="Nothing below this is posted.")
+    ] = "warning",
+    webhook_per_minute: Annotated[int, typer.Option(help="Most messages a minute.", min=2)] = 30,
+    webhook_repeat_s: Annotated[
+        float, typer.Option(help="Seconds in which alarms of one source and template are one message.", min=1)
+    ] = 600,
+    webhook_drift: Annotated[
+        bool, typer.Option(help="Also tell when a source looks like a deploy or incident.")
+    ] = True,
+    console_url: Annotated[str | None, typer.Option(help="Where people reach this scorer, for links.")] = None,
     base: Annotated[Path | None, typer.Option(help="Another base model than the shipped one.")] = None,
 ) -> None:
     """Score documents over HTTP: POST /v1/score."""
+    from logmeta.serve.delivery.settings import webhook_settings
     from logmeta.serve.logs import errors_told_here, start_logging  # keeps `logmeta --help` fast
     from logmeta.serve.run import run
     from logmeta.serve.settings import REFRESH_LINES, ServeSettings
@@ -88,11 +114,23 @@ def serve(
             learn_lines=learn_lines,
             refresh_lines=REFRESH_LINES if refresh else 0,
             keep_versions=keep_versions,
+            respond=respond,
             warm=warm,
             max_sources=max_sources,
             max_open=max_open,
             max_memory_mib=max_memory_mib,
             max_waiting_documents=max_waiting,
+            webhook=webhook_settings(
+                webhook_url,
+                template=webhook_template,
+                token_file=webhook_token_file,
+                ca=webhook_ca,
+                min_severity=webhook_min_severity,
+                per_minute=webhook_per_minute,
+                repeat_s=webhook_repeat_s,
+                drift=webhook_drift,
+                console=console_url,
+            ),
             base=base,
         )
         run(settings)

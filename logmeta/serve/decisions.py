@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from logmeta.elastic.ecs import iso
 from logmeta.errors import ArtifactError, InputError, UsageError
 from logmeta.records import JsonValue
-from logmeta.registry import Registry, Standing
+from logmeta.registry import RESPONSES, Registry, Standing
 from logmeta.regression import check_candidate
 from logmeta.serve.documents import read_json, refuse_unknown
 from logmeta.serve.journal.book import Event
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FLAGS = ("approved", "pinned", "disabled", "relearn")
 ORDERS = ("promote", "force")
-KEYS = (*FLAGS, *ORDERS, "current", "shadow", "by")
+KEYS = (*FLAGS, *ORDERS, "current", "shadow", "response", "by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Decision:
     shadow: tuple[str | None, ...] = ()
     promote: bool = False
     force: bool = False
+    response: str | None = None
 
     @property
     def needs_model(self) -> bool:
@@ -55,14 +56,16 @@ def parse_decision(body: bytes) -> Decision:
     if not all(value is None or isinstance(value, str) for value in (current, by, shadow)):
         raise InputError("'current' and 'shadow' must be versions such as \"3\" and 'by' a name, as strings")
     promote, force = (flags.pop(name, False) is True for name in ORDERS)
-    if not (flags or promote or "shadow" in parsed) and current is None:
+    response = parsed.get("response")
+    if response is not None and response not in RESPONSES:
+        raise InputError(f"'response' must be one of {', '.join(RESPONSES)}, got {str(response)[:60]!r}")
+    if not (flags or promote or response or "shadow" in parsed) and current is None:
         raise InputError(f"nothing to decide; give one of {', '.join(KEYS[:-1])}")
     if promote and (current is not None or "shadow" in parsed):
         raise InputError("'promote' puts the shadow into use; give it without 'current' and 'shadow'")
     tried = (_text(shadow),) if "shadow" in parsed else ()
-    return Decision(
-        {name: value is True for name, value in flags.items()}, _text(current), _text(by), tried, promote, force
-    )
+    decided = {name: value is True for name, value in flags.items()}
+    return Decision(decided, _text(current), _text(by), tried, promote, force, _text(response))
 
 
 def decide(registry: Registry, source: str, decision: Decision, base: MetaModel | None = None) -> Standing:
@@ -79,6 +82,8 @@ def decide(registry: Registry, source: str, decision: Decision, base: MetaModel 
     changes: dict[str, Any] = {**decision.flags, "by": decision.by, "at": iso(datetime.now(UTC).timestamp())}
     if changes.get("relearn") and changes.get("pinned", standing.pinned):
         raise UsageError(f"source {source!r} is pinned to version {registry.current(source)}; unpin it first")
+    if decision.response:
+        changes["response"] = decision.response
     if decision.shadow:
         changes["shadow"] = _shadow(registry, source, *decision.shadow)
     try:
@@ -119,6 +124,7 @@ def _needed(base: MetaModel | None) -> MetaModel:
 def event_of(source: str, decision: Decision) -> Event:
     """A decision for the journal."""
     details: dict[str, JsonValue] = {**decision.flags, **({"current": decision.current} if decision.current else {})}
+    details |= {"response": decision.response} if decision.response else {}
     details |= {"shadow": decision.shadow[0]} if decision.shadow else {}
     details |= {"promote": True, "force": decision.force} if decision.promote else {}
     words = ", ".join(f"{name}: {str(value).lower()}" for name, value in details.items())

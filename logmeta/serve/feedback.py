@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from threading import Lock
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from logmeta.detector import Detector
-from logmeta.errors import ArtifactError, BackendError, InputError, UsageError
-from logmeta.feedback import Label, labelled
-from logmeta.lineage import Why
+from logmeta.errors import ArtifactError, InputError, UsageError
+from logmeta.feedback import Absorbed, Label, labelled
 from logmeta.records import template_id
-from logmeta.registry import SupersededError, check_source
-from logmeta.regression import falls_behind
+from logmeta.registry import check_source
 from logmeta.serve.answers import RETRY_AFTER, UnknownError, as_json, read_body, refuse
 from logmeta.serve.documents import Result, read_json, refuse_unknown
 from logmeta.serve.journal.book import Event
-from logmeta.serve.labels import label_fields
+from logmeta.serve.labels import absorbed_fields, label_fields
+from logmeta.serve.publishing import Changed, publish_change
 from logmeta.serve.scorer import Scorer
 
-ATTEMPTS: Final = 5
 MAX_BY_CHARS: Final = 200
-_one_at_a_time: Final = Lock()  # in this process; others are met by the version they publish instead of
-Labels: TypeAlias = "tuple[Label, ...]"
-Change: TypeAlias = "Callable[[Detector], Labels]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +35,6 @@ class ScoredAs:
     raw_score: float
     version: str | None = None
     alarm_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A version with other labels than the one before: what is in it that was not, and what is not any more.
-
-    `falls_behind` is what the guard says of it: a person's word is taken all the same.
-    """
-
-    version: str
-    labels: Labels
-    before: Labels
-    falls_behind: str | None = None
-
-    @property
-    def withdrawn(self) -> list[Label]:
-        return [label for label in self.before if label not in self.labels]
-
-    def answer(self, source: str, label: Label) -> Result:
-        number = 1 + (self.labels if label in self.labels else self.before).index(label)
-        withdrawn = [label_fields(gone, 1 + self.before.index(gone)) for gone in self.withdrawn]
-        shown = label_fields(label, number)
-        found: Result = {"source": source, "version": self.version, "label": shown, "withdrawn": [*withdrawn]}
-        return found if self.falls_behind is None else {**found, "warning": self.falls_behind}
 
 
 async def give_feedback(scorer: Scorer, request: Request) -> Response:
@@ -81,7 +50,7 @@ async def give_feedback(scorer: Scorer, request: Request) -> Response:
 
 
 async def undo_feedback(scorer: Scorer, request: Request) -> Response:
-    """`POST /v1/feedback/undo`: take a label back, by its id."""
+    """`POST /v1/feedback/undo`: take a label back, or something absorbed, by its id."""
     parsed = read_json(await read_body(scorer, request))
     if not scorer.loaded:
         return refuse(scorer, 503, "loading", "the base model is not loaded yet; try again", headers=RETRY_AFTER)
@@ -109,25 +78,32 @@ def _line(scorer: Scorer, parsed: dict[str, Any]) -> ScoredAs:
 def _take(scorer: Scorer, line: ScoredAs, anomalous: bool, by: str | None) -> Result:
     at = datetime.now(UTC).isoformat(timespec="seconds")
     label = Label(line.template, anomalous, _without_labels(scorer, line), by, at)
-    done = _published(scorer, line.source, lambda detector: labelled(detector.labels, label), "feedback", by)
+    done = publish_change(
+        scorer.sources, line.source, lambda old: replace(old, labels=labelled(old.labels, label)), why="feedback", by=by
+    )
     word = "was an anomaly" if anomalous else "not an anomaly"
-    _note(scorer, "feedback", line.source, f"{word}: {line.template}", label, done, line.alarm_id, by)
-    return done.answer(line.source, label)
+    scorer.journal.note(
+        Event("feedback", line.source, f"{word}: {line.template}", by, _details(done, label, line.alarm_id))
+    )
+    return _answer(done, label)
 
 
 def _undo(scorer: Scorer, source: str, identity: str, by: str | None) -> Result:
-    gone: list[Label] = []
+    gone: list[Label | Absorbed] = []
 
-    def rest(detector: Detector) -> Labels:
-        gone[:] = [next((label for label in detector.labels if label.id == identity), None) or _no_label(identity)]
-        return tuple(label for label in detector.labels if label is not gone[0])
+    def rest(old: Detector) -> Detector:
+        said: tuple[Label | Absorbed, ...] = (*old.labels, *old.absorbed)
+        gone[:] = [one for one in said if one.id == identity] or _no_label(identity)
+        labels = tuple(label for label in old.labels if label.id != identity)
+        return replace(old, labels=labels, absorbed=tuple(one for one in old.absorbed if one.id != identity))
 
-    done = _published(scorer, source, rest, "feedback undone", by)
-    _note(scorer, "feedback_undone", source, f"withdrawn: {gone[0].template}", gone[0], done, None, by)
-    return done.answer(source, gone[0])
+    done = publish_change(scorer.sources, source, rest, why="feedback undone", by=by)
+    text = f"withdrawn: {gone[0].template}"
+    scorer.journal.note(Event("feedback_undone", source, text, by, _details(done, gone[0], None)))
+    return _answer(done, gone[0])
 
 
-def _no_label(identity: str) -> Label:
+def _no_label(identity: str) -> list[Label | Absorbed]:
     raise UnknownError("unknown_label", f"no label {identity[:60]!r}; GET /v1/labels shows those that there are")
 
 
@@ -139,56 +115,37 @@ def _without_labels(scorer: Scorer, line: ScoredAs) -> float:
         return line.raw_score
 
 
-def _published(scorer: Scorer, source: str, change: Change, why: Why, by: str | None) -> Published:
-    """A new version of the source's detector with other labels.
-
-    Whoever publishes at the same time is not overwritten: the change is made again on the newer version.
-
-    Raises:
-        UnknownError: the source has no version.
-        SupersededError: somebody else was faster five times.
-        BackendError: the registry cannot be written.
-    """
-    with _one_at_a_time:
-        for attempt in range(ATTEMPTS):
-            try:
-                return _attempt(scorer, source, change, why, by)
-            except SupersededError:
-                if attempt == ATTEMPTS - 1:
-                    raise
-    raise AssertionError("the last attempt returns or raises")
+def _answer(done: Changed, said: Label | Absorbed) -> Result:
+    found: Result = {
+        "source": done.after.source,
+        "version": done.after.version,
+        ("label" if isinstance(said, Label) else "absorbed"): _shown(done, said),
+        "withdrawn": [_shown(done, gone) for gone in _withdrawn(done)],
+    }
+    return found if done.falls_behind is None else {**found, "warning": done.falls_behind}
 
 
-def _attempt(scorer: Scorer, source: str, change: Change, why: Why, by: str | None) -> Published:
-    registry = scorer.sources.registry
-    if registry.current(source) is None:
-        raise UnknownError("unknown_source", f"no detector of source {source!r}; see GET /v1/detectors")
-    detector, standing = scorer.sources.detector(source), registry.standing(source)
-    labels = change(detector)
-    try:
-        candidate = replace(detector, labels=labels)
-        version = registry.publish(candidate, instead_of=detector.version, why=why, by=by)
-        if standing.waiting or standing.relearn:  # a label answers neither
-            registry.decide(source, waiting=standing.waiting, relearn=standing.relearn)
-    except OSError as error:
-        raise BackendError(f"{registry.root} cannot be written: {error.strerror}; nothing was changed") from error
-    scorer.sources.tell_published(source, version, f"{len(labels)} labels", why)
-    return Published(version, labels, detector.labels, falls_behind(detector, candidate))
+def _withdrawn(done: Changed) -> list[Label]:
+    return [label for label in done.before.labels if label not in done.after.labels]
 
 
-def _note(
-    scorer: Scorer, kind: str, source: str, text: str, label: Label, done: Published, alarm_id: str | None,
-    by: str | None,
-) -> None:  # fmt: skip
-    details: Result = {
-        "version": done.version,
-        "label": label.id,
-        "template_id": template_id(label.template),
-        "anomalous": label.anomalous,
-        "withdrawn": [gone.id for gone in done.withdrawn],
+def _shown(done: Changed, said: Label | Absorbed) -> Result:
+    """As the API shows it; the number of a label that is gone is the one that it had."""
+    if isinstance(said, Absorbed):
+        return absorbed_fields(said)
+    labels = done.after.labels if said in done.after.labels else done.before.labels
+    return label_fields(said, 1 + labels.index(said))
+
+
+def _details(done: Changed, said: Label | Absorbed, alarm_id: str | None) -> Result:
+    return {
+        "version": done.after.version,
+        "label": said.id,
+        "template_id": template_id(said.template),
+        "anomalous": isinstance(said, Label) and said.anomalous,
+        "withdrawn": [gone.id for gone in _withdrawn(done)],
         **({} if alarm_id is None else {"alarm_id": alarm_id}),
     }
-    scorer.journal.note(Event(kind, source, text, by, details))
 
 
 def _text(parsed: dict[str, Any], name: str) -> str:

@@ -16,7 +16,7 @@ from logmeta.serve.answers import as_json, refuse
 from logmeta.serve.documents import Result
 from logmeta.serve.familiar import nearest_templates, usual_templates
 from logmeta.serve.journal.reader import Slice
-from logmeta.serve.labels import label_fields, labels_of, words_on
+from logmeta.serve.labels import absorbed_fields, label_fields, words_of, words_on
 from logmeta.serve.scorer import Scorer
 
 MOST_ROWS: Final = 1_000
@@ -55,14 +55,15 @@ async def list_events(scorer: Scorer, request: Request) -> Response:
 
 
 async def list_labels(scorer: Scorer, request: Request) -> Response:
-    """`GET /v1/labels`: what people said of a source's lines, as its current version has it."""
+    """`GET /v1/labels`: what people said of a source's lines and what was absorbed, as its current version has it."""
     given = request.query_params
     parameters.known(given, allowed=("source",))
     source = parameters.required(given, "source")
     if await run_in_threadpool(scorer.sources.registry.current, source) is None:
         return refuse(scorer, 404, "unknown_source", f"no detector of source {source[:60]!r}; see GET /v1/detectors")
-    labels = await run_in_threadpool(labels_of, scorer.sources.registry, source)
-    return as_json({"source": source, "labels": [label_fields(label, i) for i, label in enumerate(labels, 1)]})
+    labels, absorbed = await run_in_threadpool(words_of, scorer.sources.registry, source)
+    said = [label_fields(label, i) for i, label in enumerate(labels, 1)]
+    return as_json({"source": source, "labels": [*said], "absorbed": [absorbed_fields(one) for one in absorbed]})
 
 
 def with_last_seen(scorer: Scorer, entries: Sequence[Result]) -> list[Result]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from logmeta.artifact import TEMPLATES, read_labels
+from logmeta.artifact import TEMPLATES, read_words
 from logmeta.errors import ArtifactError, UsageError
-from logmeta.feedback import Label
+from logmeta.feedback import Absorbed, Label
 from logmeta.records import template_id
 from logmeta.registry import Registry
 from logmeta.serve.documents import Result
 
 
-def labels_of(registry: Registry, source: str) -> tuple[Label, ...]:
-    """The labels of a source's current version, in order. Raises UsageError or ArtifactError when there is none."""
+def words_of(registry: Registry, source: str) -> tuple[tuple[Label, ...], tuple[Absorbed, ...]]:
+    """The labels of a source's current version, in order, and what it absorbed.
+
+    Raises:
+        UsageError: there is no version.
+        ArtifactError: it cannot be read.
+    """
     folder = registry.path(source)
     try:
         changed = (folder / TEMPLATES).stat().st_mtime_ns
@@ -26,7 +31,7 @@ def labels_of(registry: Registry, source: str) -> tuple[Label, ...]:
 def words_on(registry: Registry, source: str) -> dict[str, str]:
     """`normal` or `anomaly` by template id; the last word counts. Empty where the labels cannot be read."""
     try:
-        labels = labels_of(registry, source)
+        labels, _ = words_of(registry, source)
     except (UsageError, ArtifactError):
         return {}
     return {template_id(label.template): "anomaly" if label.anomalous else "normal" for label in labels}
@@ -37,7 +42,12 @@ def label_fields(label: Label, number: int) -> Result:
     return {"id": label.id, "number": number, **label.to_dict()}
 
 
+def absorbed_fields(one: Absorbed) -> Result:
+    """Something absorbed as the API shows it."""
+    return {"id": one.id, **one.to_dict()}
+
+
 @lru_cache(maxsize=1_024)
-def _read(folder: Path, changed: int) -> tuple[Label, ...]:
+def _read(folder: Path, changed: int) -> tuple[tuple[Label, ...], tuple[Absorbed, ...]]:
     """A version's folder never changes, but a shared registry may put another in its place."""
-    return read_labels(folder)
+    return read_words(folder)

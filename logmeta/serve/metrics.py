@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter as Tally
 from collections.abc import Sequence
 from typing import Final
@@ -20,6 +21,8 @@ from logmeta.serve.documents import Document, Result
 
 OTHER: Final = "_other"
 STAGES: Final = ("parse", "queue", "score", "serialise")
+DELIVERIES: Final = ("delivered", "failed", "refused", "duplicate", "repeated", "rate_limited", "dropped")
+DRIFTS: Final = ("none", "gradual", "deploy", "incident")
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES: Final = (1, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096)
 
@@ -39,6 +42,8 @@ class Metrics:
         self.alarms = self._counter("alarms", "Alarms raised.", "source")
         self.onboardings = self._counter("onboardings", "Detectors made, by outcome.", "outcome")
         self.refreshes = self._counter("refreshes", "Versions made by the scorer itself, or refused.", "outcome")
+        for outcome in ("published", "refused"):
+            self.refreshes.labels(outcome)
         self.shadow_lines = self._counter("shadow_lines", "Lines a shadow scored, or that came too fast.", "outcome")
         self.shadows = self._gauge("shadows", "Versions that are tried beside those in use.")
         self.drift_changes = self._counter("drift_changes", "What a source turned into.", "source", "kind")
@@ -47,6 +52,12 @@ class Metrics:
         self.rejected = self._counter("rejected_requests", "Requests refused as a whole.", "reason")
         self.flags = self._counter("flags", "Documents taken with something wrong in them.", "flag")
         self.failures = self._counter("scoring_failures", "Batches a detector failed on.", "type")
+        self.last_seen = Gauge(
+            "logmeta_source_last_seen_timestamp_seconds",
+            "When documents of a source came last.",
+            ["source"],
+            registry=self.registry,
+        )
         self.alarms_per_day = Gauge(
             "logmeta_alarms_per_day",
             "The alarm budget asked for, and what was achieved at the source's usual rate of lines.",
@@ -54,10 +65,13 @@ class Metrics:
             registry=self.registry,
         )
         self._add_timings()
+        self._add_deliveries()
         self.waiting = self._gauge("queue_documents", "Documents that wait for the worker.")
         self.waiting_bytes = self._gauge("queue_bytes", "Bytes of the documents that wait for the worker.")
+        self.max_waiting = self._gauge("queue_max_documents", "How many documents may wait for the worker.")
         self.sessions = self._gauge("open_sources", "Detectors loaded with open streams.")
-        self.registry_up = self._gauge("registry_up", "Whether the shared registry answered last time.")
+        self.registry_up = self._gauge("registry_up", "Whether the shared registry answered last time; NaN without.")
+        self.registry_up.set(math.nan)
         self.registry_changes = Counter(
             "logmeta_registry_changes", "Sources taken over from the shared registry.", registry=self.registry
         )
@@ -72,6 +86,15 @@ class Metrics:
         )
         self.request_documents = self._histogram("request_documents", "Documents in a request.", _SIZES)
         self.batch_documents = self._histogram("batch_documents", "Documents scored together.", _SIZES)
+
+    def _add_deliveries(self) -> None:
+        self.webhook_deliveries = self._counter("webhook_deliveries", "Messages for the webhook.", "outcome")
+        for outcome in DELIVERIES:
+            self.webhook_deliveries.labels(outcome)
+        self.webhook_waiting = self._gauge("webhook_waiting", "Messages that wait for the webhook.")
+        self.webhook_last_success = self._gauge(
+            "webhook_last_success_timestamp_seconds", "When the webhook took a message last; 0 before the first."
+        )
 
     def alarm_rate(self, source: str, *, asked: float, achieved: float) -> None:
         """Alarms a day: the budget, and what a source's open detector has raised so far; rates of many have no sum."""
@@ -90,6 +113,7 @@ class Metrics:
         statuses = Tally((s, str(r.get("status", "error"))) for s, r in zip(sources, results, strict=True))
         for (source, status), count in statuses.items():
             self.documents.labels(self.source_label(source), status).inc(count)
+        self._see(set(sources) - {""})
         for source in [s for s, result in zip(sources, results, strict=True) if result.get("alarm")]:
             self.alarms.labels(self.source_label(source)).inc()
         for reason in [result["reason"] for result in results if result.get("status") == "skipped"]:
@@ -102,7 +126,18 @@ class Metrics:
         """The source itself for the first sources met, one shared label for all later ones."""
         if source not in self._labels and len(self._labels) < self._max_labels:
             self._labels.add(source)
+            self._begin(source)
         return source if source in self._labels else OTHER
+
+    def _begin(self, source: str) -> None:
+        """Counters that alerts look at begin at 0: Prometheus sees no increase in a series whose first value is 1."""
+        self.alarms.labels(source)
+        for kind in DRIFTS:
+            self.drift_changes.labels(source, kind)
+
+    def _see(self, sources: set[str]) -> None:
+        for label in {self.source_label(source) for source in sources} - {OTHER}:
+            self.last_seen.labels(label).set_to_current_time()
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

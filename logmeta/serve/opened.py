@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from logmeta.absorption import Quarantine
 from logmeta.drift import Drift, DriftMonitor
 from logmeta.records import ScoredLine
 from logmeta.refresh import QuietPool
@@ -29,11 +30,21 @@ class OpenSource:
     quiet: QuietPool = field(default_factory=QuietPool)
     refresh_at: int = 0
     streams_evicted: int = 0
+    quarantine: Quarantine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.quarantine = Quarantine(self.detector, self.drift)
 
     @classmethod
     def of(cls, detector: Detector, *, refresh_at: int) -> OpenSource:
         """A source whose streams begin now."""
         return cls(detector, detector.session(), DriftMonitor(detector), refresh_at=refresh_at)
+
+    def use(self, detector: Detector) -> None:
+        """Go on with a version that differs in its calibration, labels or what is absorbed only."""
+        self.detector = detector
+        self.session.recalibrate(detector)
+        self.quarantine.use(detector)
 
     def see(self, lines: Sequence[ScoredLine]) -> list[Drift]:
         """Follow a scored batch; gives what its drift turned into."""
@@ -41,6 +52,7 @@ class OpenSource:
         self.alarms += sum(line.alarm for line in lines)
         self.quiet.see(lines)
         self.drift.see(lines)
+        self.quarantine.see(lines)
         return self.drift.take()
 
     @property
@@ -50,6 +62,6 @@ class OpenSource:
 
 
 def is_recalibration(detector: Detector, *, of: Detector) -> bool:
-    """Whether two versions of a source differ in their calibration and labels only."""
+    """Whether two versions of a source differ in their calibration, labels and what is absorbed only."""
     same_templates = list(detector.memory.templates) == list(of.memory.templates)
     return same_templates and all(np.array_equal(values, of.params[name]) for name, values in detector.params.items())

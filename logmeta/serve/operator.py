@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
 import typer
@@ -158,6 +158,22 @@ def _told(done: dict[str, Any], *, is_undo: bool) -> Iterator[str]:
     yield f"{done['source']}: {word}: {label['template']!r} (label {label['id']}), version {done['version']}"
     for gone in done["withdrawn"] if not is_undo else ():
         yield f"withdrawn, since it says the opposite: label {gone['id']} of {gone['by'] or 'nobody named'}"
+    if "warning" in done:
+        yield f"note: by this word it falls behind what it was: {done['warning']}"
+
+
+@sources.command(epilog="Example: logmeta sources respond payments absorb")
+def respond(
+    source: Source,
+    response: Annotated[
+        Literal["notify", "recalibrate", "absorb", "relearn"], typer.Argument(help="What to do about drift.")
+    ],
+    scorer_url: ScorerUrl = SCORER_URL,
+    token_file: TokenFile = None,
+    by: By = None,
+) -> None:
+    """Choose what is done about drift: tell only, calibrate anew, absorb what a deploy changed, or learn anew."""
+    _decide(scorer_url, token_file, source, by, response=response)
 
 
 def _switch(name: str, words: str, **decision: bool) -> None:

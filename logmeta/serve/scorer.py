@@ -11,6 +11,7 @@ from typing import TypeAlias
 from logmeta.elastic.registry import SharedRegistry
 from logmeta.errors import LogmetaError
 from logmeta.serve.batching import Job, Lane, Worker
+from logmeta.serve.delivery.deliverer import Deliverer
 from logmeta.serve.documents import Document, Result, error_item
 from logmeta.serve.journal.reader import JournalReader
 from logmeta.serve.journal.writer import Journal
@@ -36,6 +37,7 @@ class Scorer:
         self.sources.followers.append(self.journal.follow)
         self.sources.listeners.append(self.journal.note)
         self.mirror = self._mirror()
+        self.deliverer = self._deliverer()
         self.worker = Worker(
             self._score_batch,
             self.metrics.queue.observe,
@@ -44,6 +46,7 @@ class Scorer:
             max_batch=settings.max_batch_documents,
         )
         self.metrics.waiting.set_function(lambda: self.worker.waiting_documents)
+        self.metrics.max_waiting.set(settings.max_waiting_documents)
         self.metrics.waiting_bytes.set_function(lambda: self.worker.waiting_bytes)
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="logmeta-load")
         self.loading: Future[None] | None = None
@@ -55,6 +58,13 @@ class Scorer:
         if not isinstance(registry, SharedRegistry):
             return None
         return Mirror(registry, every_s=self.settings.shared_every_s, metrics=self.metrics)
+
+    def _deliverer(self) -> Deliverer | None:
+        if self.settings.webhook is None:
+            return None
+        deliverer = Deliverer(self.settings.webhook, self.metrics)
+        self.sources.followers.append(deliverer.follow)
+        return deliverer
 
     @property
     def loaded(self) -> bool:
@@ -68,6 +78,8 @@ class Scorer:
     def start(self, *, on_failure: Callable[[], None]) -> None:
         """Load models beside the event loop, so that `/healthz` answers at once."""
         self.journal.start()
+        if self.deliverer is not None:
+            self.deliverer.start()
         self.loading = self._loader.submit(self._load)
         self.loading.add_done_callback(lambda loading: on_failure() if _error(loading) else None)
 
@@ -78,6 +90,8 @@ class Scorer:
         self.worker.close()
         self.sources.close()
         self.journal.close()
+        if self.deliverer is not None:
+            self.deliverer.close()
 
     async def results(self, items: Items, *, explain: str) -> list[Result]:
         """One result per item, in order. Raises QueueFullError when the documents cannot wait here."""

@@ -9,6 +9,8 @@ from typing import Final, Literal
 from logmeta.elastic.client import Address
 from logmeta.elastic.registry import INDEX
 from logmeta.lineage import KEEP_VERSIONS
+from logmeta.registry import Response
+from logmeta.serve.delivery.settings import WebhookSettings
 from logmeta.serve.tokens import Tokens
 
 Onboarding = Literal["auto", "approve", "off"]
@@ -37,6 +39,7 @@ class ServeSettings:
     learn_retry_s: float = 300.0
     late_after_s: float = 60.0
     refresh_lines: int = REFRESH_LINES
+    respond: Response = "notify"
     keep_versions: int = KEEP_VERSIONS
     warm: int = 200
     grace_s: float = 20.0
@@ -56,6 +59,7 @@ class ServeSettings:
     max_batch_documents: int = 2048
     max_onboarding: int = 16
     max_source_labels: int = 100
+    webhook: WebhookSettings | None = None
 
     @property
     def name(self) -> str:

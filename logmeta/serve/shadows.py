@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 MOST: Final = 10
 MAX_WAITING_LINES: Final = 20_000
+MAX_WAITING_CHARS: Final = 32 * 2**20
 KEPT: Final = 50
 
 
@@ -87,7 +88,7 @@ class Shadows:
     def __init__(self, registry: Registry, load: Callable[[str, str], Detector], *, metrics: Metrics) -> None:
         self._registry, self._load, self._metrics = registry, load, metrics
         self._shadows: dict[str, Shadow] = {}
-        self._lock, self._waiting = Lock(), 0
+        self._lock, self._waiting = Lock(), (0, 0)  # lines and characters
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="logmeta-shadow")
 
     def follow(
@@ -98,14 +99,13 @@ class Shadows:
         shadow = self._shadow(opened, version)
         if shadow is None or shadow.session is None or shadow.failed:
             return
-        with self._lock:
-            if self._waiting + len(records) > MAX_WAITING_LINES:
-                shadow.dropped += len(records)
-                self._metrics.shadow_lines.labels("dropped").inc(len(records))
-                return
-            self._waiting += len(records)
+        size = len(records), sum(len(record.text) for record in records)
+        if not self._has_room(*size):
+            shadow.dropped += len(records)
+            self._metrics.shadow_lines.labels("dropped").inc(len(records))
+            return
         future = self._pool.submit(self._score, shadow, shadow.session, records, lines)
-        future.add_done_callback(partial(self._finish, opened.detector.source, shadow, len(records)))
+        future.add_done_callback(partial(self._finish, opened.detector.source, shadow, size))
 
     def of(self, source: str) -> Result | None:
         """What came of a source's shadow so far, None where none is wanted."""
@@ -143,6 +143,15 @@ class Shadows:
             self._metrics.shadows.set(len(self._shadows))
         return None
 
+    def _has_room(self, lines: int, chars: int) -> bool:
+        """Take the place of so many lines among those that wait; False when there is none."""
+        with self._lock:
+            wanted = self._waiting[0] + lines, self._waiting[1] + chars
+            if wanted[0] > MAX_WAITING_LINES or wanted[1] > MAX_WAITING_CHARS:
+                return False
+            self._waiting = wanted
+        return True
+
     def _begun(self, opened: OpenSource, version: str) -> Shadow:
         source = opened.detector.source
         try:
@@ -175,9 +184,9 @@ class Shadows:
             shadow.count(lines, scored)
         self._metrics.shadow_lines.labels("compared").inc(len(scored))
 
-    def _finish(self, source: str, shadow: Shadow, size: int, future: Future[None]) -> None:
+    def _finish(self, source: str, shadow: Shadow, size: tuple[int, int], future: Future[None]) -> None:
         with self._lock:
-            self._waiting -= size
+            self._waiting = self._waiting[0] - size[0], self._waiting[1] - size[1]
         error = None if future.cancelled() else future.exception()
         if error is None:
             return

@@ -29,6 +29,7 @@ from logmeta.serve.learning import Learners
 from logmeta.serve.memory import MemoryBound
 from logmeta.serve.metrics import Metrics
 from logmeta.serve.opened import OpenSource, is_recalibration
+from logmeta.serve.responses import Responses
 from logmeta.serve.settings import ServeSettings
 from logmeta.serve.shadows import Shadows
 
@@ -64,6 +65,7 @@ class Sources:
         self.registry = registry_of(settings)
         self.learners = Learners(self._onboard_lines, settings=settings, metrics=metrics)
         self.candidates = Candidates(self.registry, metrics=metrics, tell=self.tell_published)
+        self._responses = Responses(self.candidates, default=settings.respond)
         self.shadows = Shadows(self.registry, self.detector, metrics=metrics)
         self._base: MetaModel | None = None
         self._open: OrderedDict[tuple[str, str], OpenSource] = OrderedDict()
@@ -130,10 +132,7 @@ class Sources:
             opened = self._opened(source, version)
         except ArtifactError as error:
             return self._unusable(source, version, documents, error)
-        results = self._verdicts(opened, documents, explain, shadow=None if pin else standing.shadow)
-        if self._wants_refresh(opened) and not (pin or standing.pinned):
-            self._refresh(opened)
-        return results
+        return self._verdicts(opened, documents, explain, standing=Standing(pinned=True) if pin else standing)
 
     def onboard(self, request: OnboardRequest) -> Future[Result]:
         """Make and publish a detector in the onboarding thread. Raises QueueFullError when too many wait."""
@@ -214,8 +213,7 @@ class Sources:
         """The open source of a version that differs from this one in its calibration only: its streams go on."""
         for key, opened in self._open.items():
             if key[0] == detector.source and is_recalibration(detector, of=opened.detector):
-                opened.detector = detector
-                opened.session.recalibrate(detector)
+                opened.use(detector)
                 return self._open.pop(key)
         return None
 
@@ -244,13 +242,15 @@ class Sources:
         return [skipped_item("detector_unusable") for _ in documents]
 
     def _verdicts(
-        self, opened: OpenSource, documents: Sequence[Document], explain: str, *, shadow: str | None
+        self, opened: OpenSource, documents: Sequence[Document], explain: str, *, standing: Standing
     ) -> list[Result]:
         start = time.perf_counter()
         records = [document.to_record(opened.lines + i) for i, document in enumerate(documents, 1)]
         lines = opened.session.score(records, explain=explain)
-        self._tell(opened, lines, opened.see(lines))
-        self.shadows.follow(opened, shadow, records, lines)
+        changes = opened.see(lines)
+        self._tell(opened, lines, changes)
+        self.shadows.follow(opened, standing.shadow, records, lines)
+        self._keep_right(opened, standing, changes)
         self._take_what_waits(opened)
         asked = opened.detector.budget.per_day
         self._metrics.alarm_rate(opened.detector.source, asked=asked, achieved=opened.alarms_per_day)
@@ -259,6 +259,12 @@ class Sources:
             verdict(line, took_ms=took_ms, status="late" if self._is_late(document) else "scored")
             for document, line in zip(documents, lines, strict=True)
         ]
+
+    def _keep_right(self, opened: OpenSource, standing: Standing, changes: Sequence[Drift]) -> None:
+        """Offer versions that time asks for; scoring goes on with the present one until one is published."""
+        if self._wants_refresh(opened) and not standing.pinned:
+            self._refresh(opened)
+        self._responses.respond(opened, standing, changes)
 
     def _tell(self, opened: OpenSource, lines: Sequence[ScoredLine], changes: Sequence[Drift]) -> None:
         for change in changes:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -80,13 +79,6 @@ def judged(detector: Detector, candidates: Iterator[Named]) -> dict[str, str | N
     return {name: falls_behind(detector, candidate) for name, candidate in candidates}
 
 
-def taken(detector: Detector) -> float:
-    """Seconds for one look at two versions whose raw scores differ."""
-    start = time.perf_counter()
-    falls_behind(detector, replace(detector, params=dict(detector.params)))
-    return round(time.perf_counter() - start, 2)
-
-
 def row(base: MetaModel, folder: Path) -> dict[str, object]:
     data = live_folder(folder)
     lines = records(data.ordinary)[:LINES]
@@ -98,7 +90,6 @@ def row(base: MetaModel, folder: Path) -> dict[str, object]:
         "sha256": data.sha256,
         "canaries": len(untold.canaries.ordinary),
         "told": len(told.canaries.bad),
-        "guard_s": taken(told),
         "sound": judged(untold, sound(base, untold, lines)),
         "sound_told": judged(told, sound(base, told, lines)),
         "worse": judged(untold, worse(base, untold, data)),

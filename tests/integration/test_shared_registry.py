@@ -270,6 +270,7 @@ def test_a_read_only_index_refuses_publishing_and_deciding_and_can_be_read(share
     one, two = shared(), shared()
     one.sync()
     one.publish(Saved("payments", "a"))
+    one._client.indices.refresh(index=one._index)
     one._client.indices.put_settings(index=one._index, settings={"index.blocks.write": True})
     with pytest.raises(BackendError, match="block"):
         one.publish(Saved("payments", "b"))

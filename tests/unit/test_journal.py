@@ -100,6 +100,15 @@ def test_an_alarm_goes_on_when_its_next_lines_come_in_later_batches_and_pages(pa
     assert len(reader.alarms(Slice())[0]) == 1
 
 
+def test_a_line_of_another_stream_that_repeats_an_alarm_counts_with_it(path, reader):
+    book, file = Book(), Store(path, Bounds())
+    for lines in ([line(1, "a", starts=True, score=0.6, stream="x")], [line(2, "a", score=0.7, stream="y"), *quiet(3)]):
+        book.take(batch(lines))
+        file.write(book.page())
+    alarm = reader.alarm("a")
+    assert (alarm["lines"], alarm["top_score"], alarm["after"]) == (2, 0.7, [])
+
+
 def test_alarms_come_newest_first_page_by_page_and_the_newer_ones_by_themselves(path, reader):
     kept(path, *[batch([line(n, f"a{n}", starts=True, stream=str(n))]) for n in range(5)])
     first, older, latest = reader.alarms(Slice(limit=2))

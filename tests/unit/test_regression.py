@@ -107,6 +107,13 @@ def test_a_refreshed_candidate_passes(detector):
     assert falls_behind(detector, refreshed(detector, pool)) is None
 
 
+def test_a_refreshed_candidate_with_labels_is_tried_as_it_would_score(detector):
+    word = Label(detector.memory.templates[0], False, 9.0)
+    current = replace(detector, labels=(word,))
+    assert falls_behind(current, replace(current, calibration=current.calibration)) is None
+    assert "incidents score" in falls_behind(current, moved(current, 5))
+
+
 def test_a_candidate_that_alarms_no_more_is_refused(detector):
     reason = falls_behind(detector, moved(detector, 5))
     assert "lines of other systems' incidents score" in reason

@@ -12,7 +12,7 @@ from logmeta.records import as_records
 from logmeta.registry import Registry
 from logmeta.serve.metrics import Metrics
 from logmeta.serve.opened import OpenSource
-from logmeta.serve.shadows import KEPT, MAX_WAITING_LINES, MOST, Shadows
+from logmeta.serve.shadows import KEPT, MAX_WAITING_CHARS, MAX_WAITING_LINES, MOST, Shadows
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_slow_shadow_loses_lines_and_holds_nobody_up(shadows, registry, detect
     registry.decide(detector.source, shadow="1")
     source, go_on = begun(shadows, detector, "1"), threading.Event()
     shadows._pool.submit(go_on.wait)
-    shadows._waiting = MAX_WAITING_LINES - 60
+    shadows._waiting = (MAX_WAITING_LINES - 60, 0)
     scored(shadows, source, "1", test_log[:50])
     scored(shadows, source, "1", test_log[50:100])
     go_on.set()
@@ -130,6 +130,18 @@ def test_a_slow_shadow_loses_lines_and_holds_nobody_up(shadows, registry, detect
     found = shadows.of(detector.source)
     assert (found["lines"], found["dropped"]) == (50, 50)
     assert counters(shadows) == {"compared": 50.0, "dropped": 50.0}
+
+
+def test_long_lines_are_dropped_before_they_fill_the_memory(shadows, registry, detector):
+    registry.decide(detector.source, shadow="1")
+    source, go_on = begun(shadows, detector, "1"), threading.Event()
+    shadows._pool.submit(go_on.wait)
+    for _ in range(3):
+        scored(shadows, source, "1", ["x" * (MAX_WAITING_CHARS // 2)])
+    go_on.set()
+    settled(shadows)
+    assert (shadows.of(detector.source)["lines"], shadows.of(detector.source)["dropped"]) == (2, 1)
+    assert shadows._waiting == (0, 0)
 
 
 def test_without_a_decision_there_is_no_shadow_and_one_ends_with_it(shadows, registry, detector, test_log):

@@ -1,4 +1,4 @@
-"""`logmeta report`: the page of measurements from a results file."""
+"""`logmeta report RESULTS`: the page of measurements from a results file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,8 +15,6 @@ from logmeta.errors import UsageError
 if TYPE_CHECKING:
     from logmeta.evaluate.tables.document import Page, Section
     from logmeta.evaluate.tables.plots import Drawing
-
-EPILOG = "Example: logmeta report out/eval.json --html out/report.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +50,15 @@ class Sources:
 
 
 def report(
-    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="Results file of `logmeta eval`.")],
-    out: Annotated[Path | None, typer.Option(help="File for the Markdown; without it, stdout.")] = None,
-    html: Annotated[Path | None, typer.Option(help="File for one self-contained HTML page.")] = None,
-    plots: Annotated[Path | None, typer.Option(help="Folder for the plots (SVG).")] = None,
-    throughput: Annotated[Path | None, typer.Option(help="Results of tests/bench/throughput.py, to add.")] = None,
-    memory: Annotated[Path | None, typer.Option(help="Results of tests/bench/memory.py, to add.")] = None,
-    card: Annotated[
-        Path | None, typer.Option(help="A base model's README.md: its figures are replaced by these.")
-    ] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Every table in the Markdown too, not only in the HTML.")
-    ] = False,
+    results: Path,
+    *,
+    out: Path | None = None,
+    html: Path | None = None,
+    plots: Path | None = None,
+    throughput: Path | None = None,
+    memory: Path | None = None,
+    card: Path | None = None,
+    full: bool = False,
 ) -> None:
     """Write the tables and plots of a results file as Markdown and as an HTML page."""
     sources = Sources(results, throughput, memory, out, plots, full)

@@ -90,10 +90,14 @@ class Alarm:
         """Take a later line of its stream; whether that changed the alarm."""
         joins, near = line.alarm_id == self.line.alarm_id, len(self.after) < CONTEXT_LINES
         if joins:
-            self.lines, self.top_score = self.lines + 1, max(self.top_score, line.score)
+            self.join(line)
         if near:
             self.after.append(seen)
         return joins or near
+
+    def join(self, line: ScoredLine) -> None:
+        """Take another anomalous line of this alarm."""
+        self.lines, self.top_score = self.lines + 1, max(self.top_score, line.score)
 
 
 @dataclass(slots=True)
@@ -149,11 +153,12 @@ class _Recent:
 
 
 class Book:
-    """Turns batches and events into pages; the stream unused for longest is forgotten beyond `max_streams`."""
+    """Turns batches and events into pages; streams and alarms unused for longest are forgotten beyond `max_streams`."""
 
     def __init__(self, *, max_streams: int = MAX_STREAMS) -> None:
         self._max_streams = max_streams
         self._streams: OrderedDict[tuple[str, str | None], _Recent] = OrderedDict()
+        self._alarms: OrderedDict[str, Alarm] = OrderedDict()
         self._page = Page()
 
     def take(self, item: Batch | Event) -> None:
@@ -183,9 +188,25 @@ class Book:
             return []
         for line in lines:
             alarm = recent.follow(line, batch.at)
-            if alarm is not None:
-                changed[id(alarm)] = alarm
+            for one in (alarm, self._joined(line, recent.alarm)):
+                if one is not None:
+                    changed[id(one)] = one
         return list(changed.values())
+
+    def _joined(self, line: ScoredLine, latest: Alarm | None) -> Alarm | None:
+        """The alarm that a line belongs to where that is not its stream's latest: it repeats an earlier one."""
+        if line.alarm_id is None:
+            return None
+        if latest is not None and latest.line.alarm_id == line.alarm_id:
+            self._alarms[line.alarm_id] = latest
+            self._alarms.move_to_end(line.alarm_id)
+            if len(self._alarms) > self._max_streams:
+                self._alarms.popitem(last=False)
+            return None
+        earlier = self._alarms.get(line.alarm_id)
+        if earlier is not None:
+            earlier.join(line)
+        return earlier
 
     def _recent(self, source: str, stream: str | None) -> _Recent:
         found = self._streams.get((source, stream))
