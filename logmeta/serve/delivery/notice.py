@@ -10,6 +10,7 @@ from typing import Final
 
 from logmeta.drift import Drift
 from logmeta.elastic.verdicts import well_formed
+from logmeta.privacy import redacted
 from logmeta.records import JsonValue, ScoredLine
 
 SEVERITIES: Final = ("warning", "minor", "major", "critical")  # as ScoredLine.severity, the least first
@@ -27,6 +28,11 @@ FIELDS: Final = (
 def sent_text(text: str, most: int) -> str:
     """A text of a log as it is sent, cut to a bound; every text that leaves passes through here."""
     return well_formed(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
+def masked_text(text: str, most: int) -> str:
+    """What a line says as it is sent: personal data and secrets masked."""
+    return sent_text(redacted(text[: most + MAX_TEXT]), most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ def alarm_notice(line: ScoredLine, *, console: str | None = None) -> Notice:
         told={
             "alarm_id": alarm_id,
             "stream": None if line.stream is None else sent_text(line.stream, MAX_NAME),
-            "message": sent_text(line.message, MAX_TEXT),
+            "message": masked_text(line.message, MAX_TEXT),
             "template": sent_text(line.template, MAX_TEXT),
             "template_id": line.template_id,
             "new_template": line.new_template,
@@ -99,7 +105,7 @@ def alarm_notice(line: ScoredLine, *, console: str | None = None) -> Notice:
             "p_value": line.p_value,
             "provisional": line.provisional,
             "version": line.model.version,
-            "reason": None if top is None else sent_text(top.text, MAX_TEXT),
+            "reason": None if top is None else masked_text(top.text, MAX_TEXT),
             "reason_kind": None if top is None else top.kind,
             "link": None if console is None else f"{console}/#/alarm/{alarm_id}",
         },
@@ -133,7 +139,7 @@ _A: Final = {"deploy": "a deploy", "incident": "an incident"}
 
 
 def _one_line(text: str) -> str:
-    return sent_text(" ".join(text.split()), MAX_NAME)
+    return masked_text(" ".join(text.split()), MAX_NAME)
 
 
 def _key(*parts: str) -> str:
