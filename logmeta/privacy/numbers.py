@@ -61,10 +61,12 @@ def groups_numbers(masked: str) -> bool:
     return bool(_GROUPS.search(masked))
 
 
-def may_hold_ids(numbers: Sequence[str]) -> bool:
-    """Whether the numbers of a line have digits enough for an ID; a cheap look before the close one."""
+def may_hold_ids(numbers: Sequence[str], *, grouped: bool) -> bool:
+    """Whether the numbers of a line have digits enough for an ID, alone or `grouped`; a cheap look before the close."""
+    if any(len(number) >= LONG and number.isdigit() for number in numbers):
+        return True
     digits = [len(number) for number in numbers if len(number) <= _FRACTION or number.isdigit()]
-    return sum(digits) >= _FEWEST and max(digits) >= _LONGEST
+    return grouped and sum(digits) >= _FEWEST and max(digits) >= _LONGEST
 
 
 def name_numbers(text: str) -> str:

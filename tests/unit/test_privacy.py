@@ -100,6 +100,7 @@ LEFT = [
     "user=<NAME> user <NAME> logged in password: <TOKEN> to <IBAN>",
     "user <*> logged in from <IP>",
     "author@ @home a@b",
+    "usage: CPU: user: 0.02 s, system: 0.00 s",
     "",
 ]
 
