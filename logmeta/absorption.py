@@ -61,8 +61,10 @@ class Quarantine:
         self._block = 0
 
     def use(self, detector: Detector) -> None:
-        """Go on beside another version of the detector."""
+        """Go on beside another version of the detector; what it has absorbed leaves the quarantine."""
         self._detector = detector
+        for one in detector.absorbed:
+            self._candidates.pop(one.template, None)
 
     def see(self, lines: Iterable[ScoredLine]) -> None:
         """Scored lines in order, which the monitor has seen already."""
@@ -75,7 +77,7 @@ class Quarantine:
         return len(self._candidates)
 
     def ready(self) -> tuple[Absorbed, ...]:
-        """Templates that have passed every gate; what is absorbed leaves the quarantine."""
+        """Templates that have passed every gate by now; asked once a block."""
         if self._monitor.block == self._block:
             return ()
         self._block = self._monitor.block
@@ -116,7 +118,7 @@ class Quarantine:
             candidate.since = None
 
     def _absorbed(self, template: str) -> Absorbed:
-        candidate = self._candidates.pop(template)
+        candidate = self._candidates[template]
         scores = np.array(candidate.scores)
         at = datetime.now(UTC).isoformat(timespec="seconds")
         return Absorbed(template, float(scores.max() + scores.std()), len(scores), len(candidate.streams), at)

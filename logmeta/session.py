@@ -89,7 +89,6 @@ class ScoringSession:
         """Go on with a refreshed version of the detector: another calibration, the same of everything else."""
         self.detector = detector
         self._threshold = -float(np.log(detector.level.level))
-        self._alarm_at = detector.calibration.raw_at(self._threshold)
         self._provisional, self._model = detector.provisional, detector.model
 
     @property
@@ -208,7 +207,7 @@ class ScoringSession:
         surprise = detector.calibration.surprise(raw)
         scores = score_of(surprise, detector.level.level)
         p, window_p = detector.calibration.p_values(raw), detector.window_calibration.p_values(window)
-        alone = own + added >= self._alarm_at
+        alone = own + added >= window
         columns = (raw, scores, p, window, window_p, surprise, alone)
         return [_Verdict(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
 

@@ -1,9 +1,9 @@
 """What an alarm has told of once stays told: news must not wear off because it is repeated.
 
-A line that a source has never shown is news, and less so each time it comes back: the context learns it. Whoever drips
-bad lines would have them learned. So a template that the detector never saw and that alarmed by itself is remembered,
-and its later lines belong to that alarm, without a new one: as long as they are rare, and until somebody calls them
-ordinary.
+A line that a source has never shown is news, and less so each time it comes back: the context learns it. Whoever
+drips bad lines would have them learned. So a template that the detector never saw and whose line is anomalous, more
+than those before it, is remembered, and its later lines belong to that alarm, without a new one: as long as they are
+rare, and until somebody calls them ordinary.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Told:
     _alarms: OrderedDict[int, _Alarm] = field(default_factory=OrderedDict)
 
     def remember(self, template: int, alarm_id: str) -> None:
-        """A line of an unseen template that is anomalous by itself."""
+        """A line of an unseen template is anomalous, and not for the lines before it alone."""
         known = self._alarms.setdefault(template, _Alarm(alarm_id, self.lines))
         known.alarm_id = alarm_id
         self._alarms.move_to_end(template)

@@ -25,6 +25,8 @@ Handler: TypeAlias = "Callable[[Scorer, Request], Awaitable[Response]]"
 Endpoint: TypeAlias = "Callable[[Request], Awaitable[Response]]"
 RETRY_AFTER: Final = {"Retry-After": "1"}
 CLOSE: Final = {"Connection": "close"}
+READS: Final = frozenset({"GET", "HEAD"})
+OWN_SITE: Final = frozenset({"same-origin", "none"})
 NO_ROUTE: Final = {404: "unknown_path", 405: "wrong_method"}
 
 
@@ -74,6 +76,9 @@ def guarded(handler: Handler) -> Handler:
         if scorer.settings.tokens and not scorer.settings.tokens.admit(_token(request)):
             way_out = "send 'Authorization: Bearer TOKEN' with one of the scorer's tokens"
             return refuse(scorer, 401, "unauthorized", way_out, headers={"WWW-Authenticate": "Bearer"})
+        if request.method not in READS and _is_from_elsewhere(request):
+            why = "a web page of another origin asked for a change; use the scorer's own page, or its API"
+            return refuse(scorer, 403, "foreign_page", why)
         return await handler(scorer, request)
 
     return asked
@@ -82,6 +87,14 @@ def guarded(handler: Handler) -> Handler:
 def _token(request: Request) -> str:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     return given.strip() if scheme.lower() == "bearer" else ""
+
+
+def _is_from_elsewhere(request: Request) -> bool:
+    """Whether a browser says that a page of another origin sent this; other clients name no origin."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        return site not in OWN_SITE
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
 def answering(scorer: Scorer, handler: Handler, route: str) -> Endpoint:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from logmeta.serve.answers import RETRY_AFTER, Handler, answering, as_json, guarded, in_json, read_body, refuse
+from logmeta.serve.console_files import show_page
 from logmeta.serve.decisions import decide, event_of, parse_decision
 from logmeta.serve.documents import Result, ScoreRequest, parse_score_request
 from logmeta.serve.feedback import give_feedback, undo_feedback
@@ -68,6 +69,8 @@ def _routes(scorer: Scorer) -> list[Route]:
         route("/v1/events", list_events),
         route("/v1/labels", list_labels),
         route("/metrics", show_metrics),
+        route("/", show_page, is_open=True),
+        route("/console/{name}", show_page, is_open=True),
         route("/healthz", healthz, is_open=True),
         route("/readyz", readyz, is_open=True),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -31,7 +32,8 @@ class Candidates:
     def __init__(self, registry: Registry, *, metrics: Metrics, tell: Tell) -> None:
         self._registry, self._metrics, self._tell = registry, metrics, tell
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="logmeta-candidates")
-        self._lock, self._waiting = Lock(), 0
+        self._lock = Lock()
+        self._waiting: Counter[str] = Counter()
 
     def offer(self, current: Detector, candidate: Detector, *, why: Why, text: str) -> bool:
         """Publish in its turn what was made from the current version; False when too many wait."""
@@ -41,15 +43,20 @@ class Candidates:
         """Ask for a new version from the source's next lines; False when too much waits."""
         return self._submit(source, lambda: self._ask_to_relearn(source))
 
+    def is_trying(self, source: str) -> bool:
+        """Whether a version of the source waits to be tried, or is being tried."""
+        with self._lock:
+            return self._waiting[source] > 0
+
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _submit(self, source: str, task: Callable[[], None]) -> bool:
         with self._lock:
-            if self._waiting >= MAX_WAITING:
+            if self._waiting.total() >= MAX_WAITING:
                 self._metrics.refreshes.labels("put_off").inc()
                 return False
-            self._waiting += 1
+            self._waiting[source] += 1
         self._pool.submit(task).add_done_callback(partial(self._finish, source))
         return True
 
@@ -64,7 +71,8 @@ class Candidates:
 
     def _finish(self, source: str, future: Future[None]) -> None:
         with self._lock:
-            self._waiting -= 1
+            self._waiting[source] -= 1
+            self._waiting += Counter()  # forgets sources that wait no longer
         error = None if future.cancelled() else future.exception()
         if error is None or isinstance(error, SupersededError):  # the next batch finds the version that came in between
             return

@@ -30,6 +30,7 @@ class OpenSource:
     quiet: QuietPool = field(default_factory=QuietPool)
     refresh_at: int = 0
     streams_evicted: int = 0
+    offer_from: int = 0
     quarantine: Quarantine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +46,7 @@ class OpenSource:
         self.detector = detector
         self.session.recalibrate(detector)
         self.quarantine.use(detector)
+        self.offer_from = 0
 
     def see(self, lines: Sequence[ScoredLine]) -> list[Drift]:
         """Follow a scored batch; gives what its drift turned into."""

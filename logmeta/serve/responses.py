@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from logmeta.absorption import absorbing
-from logmeta.drift import Drift
+from logmeta.drift import BLOCKS, Drift
 from logmeta.refresh import recalibrated
 from logmeta.registry import Response, Standing
 from logmeta.serve.candidates import Candidates
@@ -36,10 +36,13 @@ class Responses:
             self._recalibrate(opened)
 
     def _absorb(self, opened: OpenSource) -> None:
-        """Beside deploys: `absorb` calibrates anew on gradual drift, too."""
+        """Offer what has passed the gates, one version at a time; what the guard refused waits for new blocks."""
+        if self._candidates.is_trying(opened.detector.source) or opened.drift.block < opened.offer_from:
+            return
         more = opened.quarantine.ready()
         if not more:
             return
+        opened.offer_from = opened.drift.block + BLOCKS
         changed = replace(opened.detector, absorbed=absorbing(opened.detector.absorbed, more))
         text = f"absorbed {len(more)} templates of a deploy"
         self._candidates.offer(opened.detector, changed, why="absorbed", text=text)

@@ -170,6 +170,7 @@ class Sources:
             "drift": opened.drift.latest.to_dict() if opened else None,
             "summary": opened.detector.summary() if opened else None,
             "shadow": self.shadows.of(source),
+            "trying": self.candidates.is_trying(source),
         }
 
     def entries(self) -> list[Result]:

@@ -11,44 +11,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
+from deploys import new_version
 
 from logmeta.datasets.draws import records
 from logmeta.datasets.labelled import LabelledSet
 from logmeta.datasets.live import live_folder
 from logmeta.detector import Detector, MetaModel
 from logmeta.drift import BLOCK, Drift, DriftMonitor
-from logmeta.header import split_header
 from logmeta.records import LogRecord
 
 SUPPORT = 200
 SHIFTED = 4_000
 SEED = 0
-WORD = re.compile(r"[A-Za-z]{4,}")
-
-
-def message(text: str) -> str:
-    return text[split_header(text).end :]
-
-
-def new_version(lines: Sequence[LogRecord], seed: int) -> Callable[[LogRecord], LogRecord]:
-    """Renames the same words in every line, as a release does."""
-    words = Counter(word for line in lines for word in WORD.findall(message(line.text)))
-    common = [word for word, _ in words.most_common(40)]
-    renamed = {word: f"re{word}ed" for word in random.Random(seed).sample(common, min(12, len(common)))}
-
-    def renew(line: LogRecord) -> LogRecord:
-        at = split_header(line.text).end
-        return replace(line, text=line.text[:at] + WORD.sub(lambda m: renamed.get(m[0], m[0]), line.text[at:]))
-
-    return renew
 
 
 def looks(detector: Detector, lines: Sequence[LogRecord]) -> list[Drift]:

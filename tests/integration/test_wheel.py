@@ -31,6 +31,13 @@ def installed(plugin_zips, tmp_path_factory):
     return folder / "site-packages"
 
 
+def test_the_page_is_in_the_wheel_as_it_lies_in_the_checkout(installed):
+    page = ROOT / "logmeta" / "serve" / "console"
+    assert {path.name for path in page.iterdir()} == {
+        path.name for path in (installed / "logmeta/serve/console").iterdir()
+    }
+
+
 def write(installed, version, out):
     """`logmeta elastic plugin` of the installed package, with no program on the PATH."""
     command = [sys.executable, "-m", "logmeta.cli", "elastic", "plugin", "--es-version", version, "--out", str(out)]

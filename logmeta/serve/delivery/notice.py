@@ -26,13 +26,13 @@ FIELDS: Final = (
 
 
 def sent_text(text: str, most: int) -> str:
-    """A text of a log as it is sent, cut to a bound; every text that leaves passes through here."""
-    return well_formed(text if len(text) <= most else f"{text[: most - 1]}…")
+    """A text of a log as it is sent, personal data masked, cut to a bound; each that leaves passes through here."""
+    return sent_name(redacted(text[: 2 * most]), most)
 
 
-def masked_text(text: str, most: int) -> str:
-    """What a line says as it is sent: personal data and secrets masked."""
-    return sent_text(redacted(text[: most + MAX_TEXT]), most)
+def sent_name(name: str, most: int = MAX_NAME) -> str:
+    """The name of a source or a stream as it is sent, cut to a bound."""
+    return well_formed(name if len(name) <= most else f"{name[: most - 1]}…")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Notice:
         own: dict[str, JsonValue] = {
             "kind": self.kind,
             "summary": self.summary,
-            "source": sent_text(self.source, MAX_NAME),
+            "source": sent_name(self.source),
             "severity": self.severity,
             "pagerduty_severity": _PAGERDUTY[self.severity],
             "at": self.at,
@@ -90,14 +90,14 @@ def alarm_notice(line: ScoredLine, *, console: str | None = None) -> Notice:
         kind="alarm",
         source=line.source,
         severity=line.severity,
-        text=f"{sent_text(line.source, MAX_NAME)}: {_one_line(line.message)}",
+        text=f"{sent_name(line.source)}: {_one_line(line.message)}",
         alike=line.template_id,
         dedup_key=alarm_id,
         at=_now(),
         told={
             "alarm_id": alarm_id,
-            "stream": None if line.stream is None else sent_text(line.stream, MAX_NAME),
-            "message": masked_text(line.message, MAX_TEXT),
+            "stream": None if line.stream is None else sent_name(line.stream),
+            "message": sent_text(line.message, MAX_TEXT),
             "template": sent_text(line.template, MAX_TEXT),
             "template_id": line.template_id,
             "new_template": line.new_template,
@@ -105,7 +105,7 @@ def alarm_notice(line: ScoredLine, *, console: str | None = None) -> Notice:
             "p_value": line.p_value,
             "provisional": line.provisional,
             "version": line.model.version,
-            "reason": None if top is None else masked_text(top.text, MAX_TEXT),
+            "reason": None if top is None else sent_text(top.text, MAX_TEXT),
             "reason_kind": None if top is None else top.kind,
             "link": None if console is None else f"{console}/#/alarm/{alarm_id}",
         },
@@ -119,7 +119,7 @@ def drift_notice(source: str, drift: Drift, *, console: str | None = None) -> No
         kind=f"drift_{drift.kind}",
         source=source,
         severity=DRIFT_SEVERITY[drift.kind],
-        text=f"{sent_text(source, MAX_NAME)} looks like {_A[drift.kind]}: {_one_line(evidence)}",
+        text=f"{sent_name(source)} looks like {_A[drift.kind]}: {_one_line(evidence)}",
         alike=f"drift {drift.kind}",
         dedup_key=_key("drift", drift.kind, source),
         at=_now(),
@@ -139,7 +139,7 @@ _A: Final = {"deploy": "a deploy", "incident": "an incident"}
 
 
 def _one_line(text: str) -> str:
-    return masked_text(" ".join(text.split()), MAX_NAME)
+    return sent_text(" ".join(text.split()), MAX_NAME)
 
 
 def _key(*parts: str) -> str:

@@ -200,6 +200,7 @@ def _versions(facts: Facts) -> Html:
             ("made", "version", "from", "why", "who", "lines", "labels"),
             [["" if cell is None else cell for cell in row] for row in rows[:MOST_ROWS]],
             classes=("when", "number", "number", "word", "", "number", "number"),
+            narrow=True,
         ),
         _left_out(len(rows), "versions"),
     )
