@@ -176,7 +176,7 @@ class Parser:
         seconds = self._seconds_of(shape, line) if shape.stamp else float("nan")
         places = shape.numbers
         if self.privacy and runs and (shape.grouped or max(map(len, runs)) >= LONG):
-            places = _public(places, runs, line)
+            places = _public(shape, runs, line)
         numbers = tuple((slot, min(float(runs[i]), MAX_NUMBER)) for slot, i in places if i < len(runs))
         record, is_head = self._record_of(shape, line_no, stream)
         return ParsedEvent(line_no, record, shape, seconds, numbers, is_head)
@@ -312,9 +312,10 @@ def _places(masked: Masked, public: Redaction, start: int, runs: list[int]) -> t
     return tuple((slot, at[place]) for slot, place in places if place in at)
 
 
-def _public(places: tuple[tuple[str, int], ...], runs: Sequence[str], line: str) -> tuple[tuple[str, int], ...]:
+def _public(shape: Shape, runs: Sequence[str], line: str) -> tuple[tuple[str, int], ...]:
     """The numeric slots that are no part of a card, an IBAN, an ID or a phone number of this line."""
-    if not may_hold_ids([runs[i] for _, i in places if i < len(runs)]):
+    places = shape.numbers
+    if not may_hold_ids([runs[i] for _, i in places if i < len(runs)], grouped=shape.grouped):
         return places
     private = private_numbers(line)
     if not private:

@@ -29,6 +29,7 @@ _LAST: Final = {
 }
 _KIND_OF: Final = {word: kind for kind, words in _LAST.items() for word in words.split()}
 _PARTS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_FRACTION: Final = re.compile(r"\d{1,9}\.\d{1,9}")
 _MOST_PARTS: Final = 3  # date_of_birth
 _KEY_END: Final = 64
 
@@ -61,5 +62,5 @@ def kind_of_key(key: str) -> str | None:
 
 
 def is_ordinary(value: str) -> bool:
-    """Whether a value is a plain word of a log's own language, not a person's or a machine's."""
-    return value.lower().rstrip(".:") in ORDINARY
+    """Whether a value is a plain word of a log's own language, or a share of time (`user: 0.02 s`), and no one's."""
+    return value.lower().rstrip(".:") in ORDINARY or bool(_FRACTION.fullmatch(value))

@@ -45,10 +45,11 @@ _BEHIND_A_WORD: Final = re.compile(
     r"(?P<IDNUM>(?=[A-Z-]{0,9}\d)[A-Z\d][A-Z\d-]{5,14})(?!\w)"
 )
 _GROUPS: Final = re.compile(
-    r"<NUM>[ -]<NUM>[ -]<NUM>|<NUM>[.+A-FU-Y-]<NUM>|\+<NUM>|\(<NUM>\) ?<NUM>-<NUM>|<NUM>-?[A-Z](?!\w)"
+    r"<NUM>[ .-]<NUM>[ -]<NUM>|<NUM>[+A-FU-Y-]<NUM>|(?<![\w.<(])<NUM>\.<NUM>(?![\w.>)\]])|\+<NUM>"
+    r"|\(<NUM>\) ?<NUM>-<NUM>|<NUM>-?[A-Z](?!\w)"
     r"|(?:ssn|SSN|[Pp]assport|[Ii]nsurance|[Tt]ax|security)(?: \S+)? [A-Z]{0,3}<NUM>"
 )
-_FEWEST: Final = 7  # digits in any ID
+_FEWEST: Final = 6  # digits in any ID
 _LONGEST: Final = 4  # digits that some group of an ID has
 _FRACTION: Final = 8  # longest group of an ID that is written with a point inside
 LONG: Final = 13  # digits from which on a number alone may be a card or an ID
@@ -60,10 +61,12 @@ def groups_numbers(masked: str) -> bool:
     return bool(_GROUPS.search(masked))
 
 
-def may_hold_ids(numbers: Sequence[str]) -> bool:
-    """Whether the numbers of a line have digits enough for an ID; a cheap look before the close one."""
+def may_hold_ids(numbers: Sequence[str], *, grouped: bool) -> bool:
+    """Whether the numbers of a line have digits enough for an ID, alone or `grouped`; a cheap look before the close."""
+    if any(len(number) >= LONG and number.isdigit() for number in numbers):
+        return True
     digits = [len(number) for number in numbers if len(number) <= _FRACTION or number.isdigit()]
-    return sum(digits) >= _FEWEST and max(digits) >= _LONGEST
+    return grouped and sum(digits) >= _FEWEST and max(digits) >= _LONGEST
 
 
 def name_numbers(text: str) -> str:

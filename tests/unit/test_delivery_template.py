@@ -135,3 +135,10 @@ def test_a_template_that_cannot_be_filled_is_told_at_the_start(tmp_path, content
 def test_a_missing_template_names_the_built_in_ones():
     with pytest.raises(UsageError, match="alertmanager"):
         Template.load("no-such-file.json")
+
+
+def test_no_secret_of_a_line_is_sent():
+    told = line("password: hunter2 of alice@example.com failed", reasons=(Reason("rare", "user=alice is rare", 1.0),))
+    sent = str(alarm_notice(told).fields())
+    assert "password: <TOKEN> of <EMAIL> failed" in sent
+    assert not [secret for secret in ("hunter2", "alice") if secret in sent]

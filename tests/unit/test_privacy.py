@@ -100,6 +100,7 @@ LEFT = [
     "user=<NAME> user <NAME> logged in password: <TOKEN> to <IBAN>",
     "user <*> logged in from <IP>",
     "author@ @home a@b",
+    "usage: CPU: user: 0.02 s, system: 0.00 s",
     "",
 ]
 
@@ -237,6 +238,17 @@ def test_a_card_in_groups_is_no_number_whichever_line_made_the_shape():
     first, card = masked(["pay 1 2 3 4 now", "pay 4111 1111 1111 1111 now"])
     assert first.numbers == (("n0", 1.0), ("n1", 2.0), ("n2", 3.0), ("n3", 4.0))
     assert card.numbers == ()
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["536-90-4399", "111.444.777-35", "756.9217.0769.85", "85.07.30-033.28", "131052-308T", "131052A308T", "54362315K",
+     "+49 170 1234567", "(555) 123-4567", "2341 2341 2346", "DE89 3704 0044 0532 0130 00", "4111-1111-1111-1111",
+     "GB82 WEST 1234 5698 7654 32", "AB123456C", "880320-0016"],
+)  # fmt: skip
+def test_no_part_of_an_id_is_a_number_of_its_line(number):
+    (event,) = masked([f"2026-11-22 10:00:00 INFO shop: seen {number} at the gate"])
+    assert event.numbers == ()
 
 
 def test_numbers_behind_a_masked_word_keep_their_places():
