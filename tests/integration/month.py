@@ -3,7 +3,6 @@ version and the way back. Time is accelerated: lines come as fast as they are sc
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from logmeta.datasets.labelled import Incident, LabelledSet
 from logmeta.records import LogRecord
 
 SUPPORT, ORDINARY, SETTLED = 200, 1_500, 500
-DRIPPED, DRIP_SHARE = 3_000, 0.01
+DRIPPED, DRIP_EVERY = 4_500, 100
 BATCH = 50
 CLICKS, FEWEST_LINES = 5, 50
 LEVEL = 0.5  # a score at the alarm level
@@ -159,11 +158,11 @@ class Month:
         loud = self._loud()
         if not loud:
             return {"bad_lines": 0}
-        rng, ordinary = random.Random(0), [renew(line) for line in self.lines[SUPPORT:]]
-        lines = []
+        ordinary, lines = [renew(line) for line in self.lines[SUPPORT:]], []
         for n in range(DRIPPED):
             line = ordinary[n % len(ordinary)]
-            lines.append(LogRecord(n, rng.choice(loud), line.stream) if rng.random() < DRIP_SHARE else line)
+            is_bad = n % DRIP_EVERY == DRIP_EVERY - 1
+            lines.append(LogRecord(n, loud[n // DRIP_EVERY % len(loud)], line.stream) if is_bad else line)
         known = set(loud)
         found = self._send(lines)
         carry = ["alarm_id" in v for line, v in zip(lines, found, strict=True) if line.text in known]

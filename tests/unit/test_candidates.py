@@ -41,6 +41,7 @@ def outcomes(metrics):
         for metric in metrics.registry.collect()
         if metric.name == "logmeta_refreshes"
         for sample in metric.samples
+        if sample.value
     }
 
 
