@@ -118,6 +118,8 @@ class EvidenceReader:
             vector, severity = self._vectors[number], self._severities[number]
             raw.append(self.context.observe(event, state.before, vector, severity, stream))
             facts.append(self.context.facts)
+            if number == self.parser.overflow:
+                self.context.tallies.pop(number, None)  # the next of them is as new
             state.before = number
             head_of.append(len(heads))
             heads.append((event, state))

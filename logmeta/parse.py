@@ -22,10 +22,14 @@ from logmeta.masks import Masked, json_message, key_without_digits, key_without_
 from logmeta.privacy import Redaction, groups_numbers, private_numbers, redact_words, without_placeholders
 from logmeta.privacy.numbers import LONG, may_hold_ids
 from logmeta.records import LogRecord, template_id
+from logmeta.signatures import signature_at
 
 MAX_SHAPES: Final = 50_000
 MAX_TEMPLATES: Final = 4_096
+MAX_NUMBERED: Final = 20_000  # templates of a reader; those met later share one number
+OVERFLOW: Final = "<more>"
 MAX_TEMPLATE_TOKENS: Final = 32
+_SAID: Final = 8
 MAX_RECORD_LINES: Final = 1_000
 _RUNS: Final = re.compile(r"\d+(?:\.\d+)?")
 _WORD: Final = re.compile(r"[A-Za-z][a-z]{2,}|[A-Z]{3,}")
@@ -109,8 +113,17 @@ class TemplateTree:
 
 
 def _cut(masked: str) -> str:
+    """A message's first words; of those behind them, the ones from a failure signature on, which nothing may hide."""
     tokens = masked.split(None, MAX_TEMPLATE_TOKENS)
-    return " ".join(tokens[:MAX_TEMPLATE_TOKENS]) if len(tokens) > MAX_TEMPLATE_TOKENS else " ".join(tokens)
+    if len(tokens) <= MAX_TEMPLATE_TOKENS:
+        return " ".join(tokens)
+    rest = tokens.pop()
+    if signature_at(" ".join(tokens)) is not None:
+        return " ".join(tokens)
+    seam = " ".join([*tokens[-_SAID:], rest])
+    at = signature_at(seam)
+    said = [] if at is None else seam[at:].split(None, _SAID)[:_SAID]
+    return " ".join([*tokens[: MAX_TEMPLATE_TOKENS - len(said)], *said])
 
 
 @dataclass(slots=True)
@@ -157,11 +170,18 @@ class Parser:
             self.number_of(text)
 
     def number_of(self, template: str) -> int:
-        """The template's number in this parser, a new one when it is new."""
+        """The template's number in this parser, a new one when it is new; beyond a bound all new ones share one."""
+        if template not in self._index and len(self.templates) >= MAX_NUMBERED:
+            template = OVERFLOW
         number = self._index.setdefault(template, len(self._index))
         if number == len(self.templates):
             self.templates.append(template)
         return number
+
+    @property
+    def overflow(self) -> int:
+        """The number that templates beyond the bound share, -1 while there are none."""
+        return self._index.get(OVERFLOW, -1)
 
     def parse(self, lines: Sequence[str], *, first_line_no: int = 1, stream: str | None = None) -> list[ParsedEvent]:
         """One event per line, in order. Lines of one call belong to one stream."""

@@ -41,6 +41,11 @@ def signatures_of(template: str) -> frozenset[str]:
     return frozenset(kind for kind, pattern in _KINDS.items() if pattern.search(template))
 
 
+def signature_at(text: str) -> int | None:
+    """Where a text first says a failure signature, None when it says none."""
+    return min((found.start() for pattern in _KINDS.values() if (found := pattern.search(text))), default=None)
+
+
 def unusual_signatures(templates: Iterable[str]) -> frozenset[str]:
     """Kinds that none of a source's ordinary templates says."""
     return frozenset(_KINDS).difference(*map(signatures_of, templates))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmeta.parse import MAX_NUMBER, MAX_RECORD_LINES, MAX_TEMPLATE_TOKENS, Parser, TemplateTree, is_timed
+from logmeta.parse import MAX_NUMBER, MAX_RECORD_LINES, MAX_TEMPLATE_TOKENS, OVERFLOW, Parser, TemplateTree, is_timed
 
 ROOT = Path(__file__).parents[2]
 FORMATS = sorted((ROOT / "fixtures" / "formats").glob("*.log"))
@@ -258,3 +258,21 @@ def test_any_text_is_parsed_to_one_event_per_line(lines, timed):
 def test_a_tree_is_restored_from_its_snapshot_whatever_it_has_learned(lines):
     tree = learned(lines)
     assert TemplateTree(templates=tree.snapshot()).snapshot() == tree.snapshot()
+
+
+def test_templates_beyond_the_bound_share_a_number_and_stay_new(monkeypatch):
+    monkeypatch.setattr("logmeta.parse.MAX_NUMBERED", 3)
+    parser = Parser(TemplateTree())
+    shapes = [parser.shape_of(f"{word} {word}ish {word}ling") for word in ("alpha", "bravo", "carol", "delta", "erika")]
+    assert [shape.template_index for shape in shapes] == [0, 1, 2, 3, 3]
+    assert (parser.overflow, parser.templates[-1]) == (3, OVERFLOW)
+    assert shapes[3].template != shapes[4].template
+    assert parser.shape_of("bravo bravoish bravoling").template_index == 1
+
+
+def test_no_number_of_words_before_it_hides_a_failure_signature():
+    parser = Parser(TemplateTree())
+    for words in (20, 29, 30, 31, 32, 60):
+        shape = parser.shape_of(f"{'ordinary ' * words}process terminated by signal nine at last")
+        assert "terminated by signal" in shape.template
+        assert len(shape.template.split()) <= MAX_TEMPLATE_TOKENS
