@@ -8,7 +8,7 @@ that alarm first when they come alone.
 
 drip      one line in a hundred is bad, for 50,000 lines: the share of bad lines that carry an alarm's id, in the first
           and in the last fifth; `worn` counts only those that are anomalous without being told before
-flood     20,000 lines, each of a template of its own: templates kept, and incidents of the test log found behind it
+flood     25,000 lines, each of a template of its own: templates kept, and incidents of the test log found behind it
 copies    ordinary lines with one word replaced by another: how often they rank above ordinary ones (AUROC)
 padding   bad lines behind and before 300 characters of the source's commonest words: how many of those that are
           anomalous bare stay so
@@ -43,14 +43,15 @@ from logmeta.errors import InputError
 from logmeta.evaluate.bases import MAIN
 from logmeta.evaluate.cell import Cell
 from logmeta.evaluate.results import OURS, Condition
+from logmeta.header import split_header
 from logmeta.records import LogRecord, ScoredLine
 from logmeta.session import ScoringSession
 from logmeta.told import REPEAT
 
 SUPPORT, WARM, BATCH = 200, 1_000, 500
 DRIPPED, SHARE, KINDS = 50_000, 0.01, 5
-FLOOD, TEST = 20_000, 12_000
-COPIES, PAD = 500, 300
+FLOOD, TEST = 25_000, 12_000
+COPIES, PAD = 200, 300
 WORD = re.compile(r"[A-Za-z]{4,}")
 SETS = ("bgl_2k", "hdfs", "kalaki", "kalaki_sequences")
 
@@ -127,6 +128,12 @@ def copies(session: ScoringSession, later: Sequence[LogRecord]) -> dict[str, flo
     return {"copies": len(copied), "auroc": round(float(np.mean(above + 1) / 2), 3)}
 
 
+def padded_before(text: str, pad: str) -> str:
+    """Behind the header: who is logged cannot write before it."""
+    at = split_header(text).end
+    return f"{text[:at]}{pad} {text[at:]}"
+
+
 def padding(
     session: ScoringSession, later: Sequence[LogRecord], place: LogRecord, bad: Sequence[str]
 ) -> dict[str, int]:
@@ -134,7 +141,7 @@ def padding(
     common = [word for word, _ in counts.most_common(20)]
     pad = " ".join(islice(cycle(common), 100))[:PAD]
     behind = sum(alone(session, like(place, f"{text} {pad}")).alarm_id is not None for text in bad)
-    before = sum(alone(session, like(place, f"{pad} {text}")).alarm_id is not None for text in bad)
+    before = sum(alone(session, like(place, padded_before(text, pad))).alarm_id is not None for text in bad)
     return {"bare": len(bad), "padded_behind": behind, "padded_before": before}
 
 
@@ -185,7 +192,10 @@ def main() -> None:
         "logmeta": version("logmeta"),
     }
     if options.part != "support":
-        report["systems"] = [system(base, folder) for folder in sorted((options.data / "live").iterdir())]
+        report["systems"] = rows = []
+        for folder in sorted((options.data / "live").iterdir()):
+            rows.append(system(base, folder))
+            print(json.dumps(rows[-1]), file=sys.stderr)
     if options.part != "attacks":
         live = [folder.name for folder in sorted((options.data / "live").iterdir())]
         report["support"] = list(supports(base, [*live, *SETS], options.data, options.draws))
