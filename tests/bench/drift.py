@@ -9,27 +9,23 @@ incidents. The shipped base model was trained on these systems; nothing in `logm
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 from deploys import new_version
+from reporting import SEED, live_sets, parser_of, write_report
 
 from logmeta.datasets.draws import records
 from logmeta.datasets.labelled import LabelledSet
-from logmeta.datasets.live import live_folder
 from logmeta.detector import Detector, MetaModel
 from logmeta.drift import BLOCK, Drift, DriftMonitor
 from logmeta.records import LogRecord
 
 SUPPORT = 200
 SHIFTED = 4_000
-SEED = 0
 
 
 def looks(detector: Detector, lines: Sequence[LogRecord]) -> list[Drift]:
@@ -52,10 +48,9 @@ def in_incidents(data: LabelledSet) -> list[bool]:
     return [any(first < start + BLOCK and last >= start for first, last in spans) for start in starts]
 
 
-def row(base: MetaModel, folder: Path) -> dict[str, object]:
-    data = live_folder(folder)
+def row(base: MetaModel, data: LabelledSet) -> dict[str, object]:
     lines = records(data.ordinary)
-    detector, later = base.onboard(lines[:SUPPORT], source=folder.name), lines[SUPPORT:]
+    detector, later = base.onboard(lines[:SUPPORT], source=data.name), lines[SUPPORT:]
     ordinary = looks(detector, later)
     shifted, renew = later[:SHIFTED], new_version(lines, SEED)
     middle = len(shifted) // 2 // BLOCK * BLOCK
@@ -63,7 +58,7 @@ def row(base: MetaModel, folder: Path) -> dict[str, object]:
     told = next((i for i, drift in enumerate(deployed, 1) if drift.kind == "deploy"), None)
     test, inside = looks(detector, records(data.test)), in_incidents(data)
     return {
-        "system": folder.name,
+        "system": data.name,
         "sha256": data.sha256,
         "ordinary_looks": kinds(ordinary),
         "deploy_told_after_lines": None if told is None else told * BLOCK,
@@ -74,21 +69,9 @@ def row(base: MetaModel, folder: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser_of(__doc__).parse_args()
     base = MetaModel.from_pretrained()
-    rows = [row(base, folder) for folder in sorted((options.data / "live").iterdir())]
-    report = {
-        "command": " ".join(["python", *sys.argv]),
-        "seed": SEED,
-        "base": base.name,
-        "logmeta": version("logmeta"),
-        "systems": rows,
-    }
-    text = json.dumps(report, indent=1)
-    options.out.write_text(text + "\n") if options.out else print(text)
+    write_report(options, base, systems=[row(base, data) for data in live_sets(options.data)])
 
 
 if __name__ == "__main__":

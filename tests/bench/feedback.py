@@ -10,19 +10,15 @@ these systems.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from copy import copy
-from importlib.metadata import version
-from pathlib import Path
+
+from reporting import live_sets, parser_of, write_report
 
 from logmeta.alarms import LINES_PER_ALARM
 from logmeta.datasets.draws import records
 from logmeta.datasets.labelled import LabelledSet
-from logmeta.datasets.live import live_folder
 from logmeta.detector import Detector, MetaModel
 from logmeta.records import AlarmBudget, LogRecord, ScoredLine
 
@@ -90,28 +86,15 @@ def rows(detector: Detector, data: LabelledSet, lines: Sequence[LogRecord]) -> l
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser_of(__doc__).parse_args()
     base, told, hashes = MetaModel.from_pretrained(), [], {}
-    for folder in sorted((options.data / "live").iterdir()):
-        data = live_folder(folder)
+    for data in live_sets(options.data):
         hashes[data.name] = data.sha256
-        detector = base.onboard(records(data.ordinary)[:SUPPORT], source=folder.name)
+        detector = base.onboard(records(data.ordinary)[:SUPPORT], source=data.name)
         for level in LEVELS:
             told += rows(at_level(detector, level), data, records(data.test))
-    report = {
-        "command": " ".join(["python", *sys.argv]).replace(str(options.data), "DATA"),
-        "seed": 0,
-        "base": base.name,
-        "logmeta": version("logmeta"),
-        "sha256": hashes,
-        "totals": [total([row for row in told if row["level"] == level]) for level in LEVELS],
-        "kinds": told,
-    }
-    text = json.dumps(report, indent=1)
-    options.out.write_text(text + "\n") if options.out else print(text)
+    totals = [total([row for row in told if row["level"] == level]) for level in LEVELS]
+    write_report(options, base, sha256=hashes, totals=totals, kinds=told)
 
 
 def total(told: Sequence[dict]) -> dict[str, float]:

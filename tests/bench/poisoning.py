@@ -19,25 +19,23 @@ The shipped base model was trained on these systems.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
+from reporting import live_sets, parser_of, write_report
 from responses import caught
 
 from logmeta import datasets
 from logmeta.datasets.draws import make_draw, records
 from logmeta.datasets.labelled import LabelledSet
-from logmeta.datasets.live import live_folder
 from logmeta.detector import Detector, MetaModel
 from logmeta.errors import InputError
 from logmeta.evaluate.bases import MAIN
@@ -145,8 +143,7 @@ def padding(
     return {"bare": len(bad), "padded_behind": behind, "padded_before": before}
 
 
-def system(base: MetaModel, folder: Path) -> dict[str, object]:
-    data = live_folder(folder)
+def system(base: MetaModel, data: LabelledSet) -> dict[str, object]:
     lines = records(data.ordinary)
     detector, later = base.onboard(lines[:SUPPORT], source=data.name), lines[SUPPORT:]
     session = detector.session()
@@ -178,29 +175,24 @@ def dirty(base: MetaModel, name: str, data: Path, draws: int) -> dict[str, objec
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser = parser_of(__doc__)
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--part", choices=("attacks", "support", "both"), default="both")
-    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    base = MetaModel.from_pretrained()
-    report: dict[str, object] = {
-        "command": " ".join(["python", *sys.argv]).replace(str(options.data), "DATA"),
-        "seed": 0,
-        "base": base.name,
-        "logmeta": version("logmeta"),
-    }
+    base, told = MetaModel.from_pretrained(), {}
     if options.part != "support":
-        report["systems"] = rows = []
-        for folder in sorted((options.data / "live").iterdir()):
-            rows.append(system(base, folder))
-            print(json.dumps(rows[-1]), file=sys.stderr)
+        told["systems"] = list(followed(system(base, data) for data in live_sets(options.data)))
     if options.part != "attacks":
-        live = [folder.name for folder in sorted((options.data / "live").iterdir())]
-        report["support"] = list(supports(base, [*live, *SETS], options.data, options.draws))
-    text = json.dumps(report, indent=1)
-    options.out.write_text(text + "\n") if options.out else print(text)
+        names = [*(data.name for data in live_sets(options.data)), *SETS]
+        told["support"] = list(followed(supports(base, names, options.data, options.draws)))
+    write_report(options, base, **told)
+
+
+def followed(rows: Iterable[dict[str, object]]) -> Iterator[dict[str, object]]:
+    """Tells each row as it comes: this takes its time."""
+    for row in rows:
+        print(json.dumps(row), file=sys.stderr)
+        yield row
 
 
 def supports(base: MetaModel, names: Sequence[str], data: Path, draws: int) -> Iterator[dict[str, object]]:

@@ -13,25 +13,20 @@ base model was trained on these systems.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 from drift import SUPPORT, new_version
 from feedback import at_level
+from reporting import live_sets, parser_of, write_report
 
 from logmeta.absorption import Quarantine, absorbing
 from logmeta.alarms import LINES_PER_ALARM
 from logmeta.calibrate import Calibration
 from logmeta.datasets.draws import records
 from logmeta.datasets.labelled import LabelledSet
-from logmeta.datasets.live import live_folder
 from logmeta.detector import Detector, MetaModel
 from logmeta.drift import BLOCK, DriftMonitor
 from logmeta.records import LogRecord, ScoredLine
@@ -139,24 +134,17 @@ def total(rows: Sequence[dict]) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser_of(__doc__).parse_args()
     base = MetaModel.from_pretrained()
-    sets = [live_folder(folder) for folder in sorted((options.data / "live").iterdir())]
+    sets = list(live_sets(options.data))
     rows = {level: [row(base, data, level) for data in sets] for level in LEVELS}
-    report = {
-        "command": " ".join(["python", *sys.argv]).replace(str(options.data), "DATA"),
-        "seed": 0,
-        "base": base.name,
-        "logmeta": version("logmeta"),
-        "sha256": {data.name: data.sha256 for data in sets},
-        "totals": [{"level": level or "default budget", **total(of_it)} for level, of_it in rows.items()],
-        "systems": [one for of_it in rows.values() for one in of_it],
-    }
-    text = json.dumps(report, indent=1)
-    options.out.write_text(text + "\n") if options.out else print(text)
+    write_report(
+        options,
+        base,
+        sha256={data.name: data.sha256 for data in sets},
+        totals=[{"level": level or "default budget", **total(of_it)} for level, of_it in rows.items()],
+        systems=[one for of_it in rows.values() for one in of_it],
+    )
 
 
 if __name__ == "__main__":

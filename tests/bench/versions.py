@@ -10,18 +10,14 @@ one by which ordinary lines alarm (ten too low), and a detector that learned 200
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from itertools import chain
-from pathlib import Path
+
+from reporting import live_sets, parser_of, write_report
 
 from logmeta.datasets.draws import records
 from logmeta.datasets.labelled import ANOMALOUS, LabelledSet
-from logmeta.datasets.live import live_folder
 from logmeta.detector import Detector, MetaModel
 from logmeta.errors import InputError
 from logmeta.records import LogRecord
@@ -31,7 +27,6 @@ from logmeta.regression import falls_behind
 SUPPORT = 200
 STEP = 1_000
 LINES = 8_000
-SEED = 0
 TOLD = 20
 Named = tuple[str, Detector]
 
@@ -79,14 +74,13 @@ def judged(detector: Detector, candidates: Iterator[Named]) -> dict[str, str | N
     return {name: falls_behind(detector, candidate) for name, candidate in candidates}
 
 
-def row(base: MetaModel, folder: Path) -> dict[str, object]:
-    data = live_folder(folder)
+def row(base: MetaModel, data: LabelledSet) -> dict[str, object]:
     lines = records(data.ordinary)[:LINES]
     kinds = {line.text[-40:]: line.text for line in data.test if line.label == ANOMALOUS}
-    untold = base.onboard(lines[:SUPPORT], source=folder.name)
-    told = base.onboard(lines[:SUPPORT], source=folder.name, anomalies=list(kinds.values())[:TOLD])
+    untold = base.onboard(lines[:SUPPORT], source=data.name)
+    told = base.onboard(lines[:SUPPORT], source=data.name, anomalies=list(kinds.values())[:TOLD])
     return {
-        "system": folder.name,
+        "system": data.name,
         "sha256": data.sha256,
         "canaries": len(untold.canaries.ordinary),
         "told": len(told.canaries.bad),
@@ -98,21 +92,9 @@ def row(base: MetaModel, folder: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+    options = parser_of(__doc__).parse_args()
     base = MetaModel.from_pretrained()
-    rows = [row(base, folder) for folder in sorted((options.data / "live").iterdir())]
-    report = {
-        "command": " ".join(["python", *sys.argv]),
-        "seed": SEED,
-        "base": base.name,
-        "logmeta": version("logmeta"),
-        "systems": rows,
-    }
-    text = json.dumps(report, indent=1)
-    options.out.write_text(text + "\n") if options.out else print(text)
+    write_report(options, base, systems=[row(base, data) for data in live_sets(options.data)])
 
 
 if __name__ == "__main__":
