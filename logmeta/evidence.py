@@ -25,6 +25,7 @@ from logmeta.encode.sequence import (
     surprise_in_steps,
 )
 from logmeta.encode.text import TemplateVectors
+from logmeta.floods import Flood
 from logmeta.meta.features import COLUMNS, SMOOTHED, Precedent, empty_carry, smoothed
 from logmeta.parse import ParsedEvent, Parser, TemplateTree
 from logmeta.window import EVIDENCE, Context, Fact, FloatArray
@@ -101,6 +102,7 @@ class EvidenceReader:
         self.streams: OrderedDict[str | None, StreamState] = OrderedDict()
         self._remembering: OrderedDict[int, StreamState] = OrderedDict()
         self.evicted_streams = 0
+        self._flood = None if reference is None else Flood()
 
     def read(self, events: Sequence[ParsedEvent], streams: Sequence[str | None]) -> Evidence:
         """Evidence of events in arrival order; `streams[i]` is the stream of event i."""
@@ -116,8 +118,10 @@ class EvidenceReader:
             state = self._stream(stream)
             number = event.shape.template_index
             vector, severity = self._vectors[number], self._severities[number]
+            is_new = number not in self.context.tallies
             raw.append(self.context.observe(event, state.before, vector, severity, stream))
             facts.append(self.context.facts)
+            self._follow_flood(is_new)
             if number == self.parser.overflow:
                 self.context.tallies.pop(number, None)  # the next of them is as new
             state.before = number
@@ -125,6 +129,18 @@ class EvidenceReader:
             heads.append((event, state))
         rows, columns = self._finish(heads, raw)
         return Evidence(rows, columns, head_of, facts)
+
+    def _follow_flood(self, is_new: bool) -> None:
+        flood = self._flood
+        if flood is None:
+            return
+        flood.see(is_new)
+        if flood.begins:
+            flood.before = self.context.copy(), self._precedent.copy()
+        elif flood.ends and flood.before is not None:
+            self.context, self._precedent = flood.before
+            self.context.restart_clock()
+            flood.before = None
 
     def _look_up(self) -> None:
         """Encode the templates met since the last call, in one batch."""

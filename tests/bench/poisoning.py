@@ -98,7 +98,9 @@ def drip(session: ScoringSession, later: Sequence[LogRecord], bad: Sequence[str]
 def flood(detector: Detector, session: ScoringSession, place: LogRecord, data: LabelledSet) -> dict[str, int]:
     rng = random.Random(0)
     letters = "abcdefghijklmnopqrstuvwxyz"
-    nonsense = [like(place, " ".join("".join(rng.choices(letters, k=7)) for _ in range(8))) for _ in range(FLOOD)]
+    header = place.text[: split_header(place.text).end]
+    texts = (" ".join("".join(rng.choices(letters, k=7)) for _ in range(8)) for _ in range(FLOOD))
+    nonsense = [like(place, header + text) for text in texts]
     test = records(data.test)[:TEST]
     flooded = session.copy()
     scored(flooded, nonsense)

@@ -1,0 +1,43 @@
+"""A flood of templates never seen before teaches nothing: what is known of a source when it begins counts again when
+it is over.
+
+Lines are judged by what came before them, so whoever floods a source with ever new templates would make news of any
+kind usual. A format that the parser does not know looks the same; it never ends, and is judged by its own past.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from logmeta.meta.features import Precedent
+from logmeta.window import Context
+
+LATELY: Final = 100  # lines
+_BEGINS: Final = 50  # of them are of templates that come for the first time
+_ENDS: Final = 10
+
+
+@dataclass(slots=True)
+class Flood:
+    """Whether a source is flooded; `before` is what was known of it when that began."""
+
+    before: tuple[Context, Precedent] | None = None
+    _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=LATELY))
+    _new: int = 0
+
+    def see(self, is_new: bool) -> None:
+        """A line's template comes for the first time, or again."""
+        if len(self._recent) == LATELY:
+            self._new -= self._recent[0]
+        self._recent.append(is_new)
+        self._new += is_new
+
+    @property
+    def begins(self) -> bool:
+        return self.before is None and self._new > _BEGINS
+
+    @property
+    def ends(self) -> bool:
+        return self.before is not None and self._new < _ENDS

@@ -1,0 +1,53 @@
+"""A flood of templates is forgotten when it is over, and an ordinary log never is one."""
+
+from __future__ import annotations
+
+import random
+
+from logmeta.floods import LATELY, Flood
+from logmeta.records import LogRecord, as_records
+
+HEADER = "2026-11-22 17:00:05.106 UTC [23496] LOG:  "
+
+
+def nonsense(count, seed=0):
+    rng = random.Random(seed)
+    words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(8 * count)]
+    return [LogRecord(n, HEADER + " ".join(words[8 * n : 8 * n + 8])) for n in range(count)]
+
+
+def test_it_begins_with_half_of_the_lines_and_ends_with_a_tenth():
+    flood = Flood()
+    for _ in range(50):
+        flood.see(True)
+    assert not flood.begins
+    flood.see(True)
+    assert flood.begins
+    flood.before = (None, None)
+    for _ in range(LATELY - 10):
+        flood.see(False)
+    assert not flood.ends
+    flood.see(False)
+    assert flood.ends
+
+
+def test_what_a_flood_taught_is_forgotten(detector, test_log):
+    flooded, calm = detector.session(), detector.session()
+    lines = list(as_records(test_log[:800]))
+    for session in (flooded, calm):
+        session.score(lines[:400], explain="none")
+    known = len(flooded._reader.context.tallies)
+    flooded.score(nonsense(1_000), explain="none")
+    assert len(flooded._reader.context.tallies) > known + 900
+    for session in (flooded, calm):
+        session.score(lines[400:600], explain="none")
+    assert len(flooded._reader.context.tallies) < known + 60
+    odd = [LogRecord(0, HEADER + "PANIC: could not write to file: disk quota exceeded")]
+    scores = [session.score([*lines[600:], *odd], explain="none")[-1].score for session in (flooded, calm)]
+    assert scores[0] > scores[1] - 0.1
+
+
+def test_an_ordinary_log_is_no_flood(detector, test_log):
+    session = detector.session()
+    session.score(list(as_records(test_log[:3_000])), explain="none")
+    assert session._reader._flood.before is None
