@@ -103,6 +103,7 @@ class EvidenceReader:
         self._remembering: OrderedDict[int, StreamState] = OrderedDict()
         self.evicted_streams = 0
         self._flood = None if reference is None else Flood()
+        self._forget_from: int | None = None
 
     def read(self, events: Sequence[ParsedEvent], streams: Sequence[str | None]) -> Evidence:
         """Evidence of events in arrival order; `streams[i]` is the stream of event i."""
@@ -136,11 +137,23 @@ class EvidenceReader:
             return
         flood.see(is_new)
         if flood.begins:
-            flood.before = self.context.copy(), self._precedent.copy()
+            flood.before = self.context.copy(), self._precedent.copy(), len(self.parser.templates)
         elif flood.ends and flood.before is not None:
-            self.context, self._precedent = flood.before
+            self.context, self._precedent, self._forget_from = flood.before
             self.context.restart_clock()
             flood.before = None
+
+    def settle(self) -> None:
+        """Between two batches: forget the templates of a flood that is over, so that their numbers are free again."""
+        number, self._forget_from = self._forget_from, None
+        if number is None:
+            return
+        self.parser.forget(number)
+        self._vectors, self._severities = self._vectors[:number], self._severities[:number]
+        for state in self.streams.values():
+            state.past = [(n, pause) for n, pause in state.past if n < number]
+            state.before = state.before if state.before < number else -1
+        self._forget(list(self.streams.values()))
 
     def _look_up(self) -> None:
         """Encode the templates met since the last call, in one batch."""

@@ -21,9 +21,9 @@ _ENDS: Final = 10
 
 @dataclass(slots=True)
 class Flood:
-    """Whether a source is flooded; `before` is what was known of it when that began."""
+    """Whether a source is flooded; `before` is what was known of it when that began, with how many templates."""
 
-    before: tuple[Context, Precedent] | None = None
+    before: tuple[Context, Precedent, int] | None = None
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=LATELY))
     _new: int = 0
 

@@ -178,6 +178,14 @@ class Parser:
             self.templates.append(template)
         return number
 
+    def forget(self, number: int) -> None:
+        """Forget the templates from that number on; where they come again, they are new."""
+        for template in self.templates[number:]:
+            del self._index[template]
+        del self.templates[number:]
+        self._own = TemplateTree()
+        self._shapes.clear()
+
     @property
     def overflow(self) -> int:
         """The number that templates beyond the bound share, -1 while there are none."""

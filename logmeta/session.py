@@ -101,6 +101,7 @@ class ScoringSession:
         """One result per record, in order. `explain`: "alarms", "all" or "none"."""
         if not records:
             return []
+        self._reader.settle()
         events = [self._reader.parser.read(record) for record in records]
         found = self._reader.read(events, [record.stream for record in records])
         verdicts = self._verdicts(events, records, found.features, found.head_of)
@@ -125,15 +126,14 @@ class ScoringSession:
 
     def _repeated(self, line: ScoredLine, event: ParsedEvent, verdict: _Verdict) -> ScoredLine:
         """The line, as one of an earlier alarm where only being repeated made it ordinary (see `logmeta.told`)."""
-        template = event.shape.template_index
         self._told.lines += 1
-        if template < self._known:
+        if event.shape.template_index < self._known:
             return line
         if line.template in self.detector.lowered_by_template:
-            self._told.forget(template)
+            self._told.forget(line.template)
         elif line.alarm_id is not None and verdict.alone:
-            self._told.remember(template, line.alarm_id)
-        elif line.alarm_id is None and (alarm_id := self._told.again(template)) is not None:
+            self._told.remember(line.template, line.alarm_id)
+        elif line.alarm_id is None and (alarm_id := self._told.again(line.template)) is not None:
             return replace(line, alarm_id=alarm_id, flags=(*line.flags, REPEAT))
         return line
 

@@ -27,12 +27,12 @@ class _Alarm:
 
 @dataclass(slots=True)
 class Told:
-    """Alarms by the number of their template; bounded, the longest unseen is forgotten first."""
+    """Alarms by their template; bounded, the longest unseen is forgotten first."""
 
     lines: int = 0
-    _alarms: OrderedDict[int, _Alarm] = field(default_factory=OrderedDict)
+    _alarms: OrderedDict[str, _Alarm] = field(default_factory=OrderedDict)
 
-    def remember(self, template: int, alarm_id: str) -> None:
+    def remember(self, template: str, alarm_id: str) -> None:
         """A line of an unseen template is anomalous, and not for the lines before it alone."""
         known = self._alarms.setdefault(template, _Alarm(alarm_id, self.lines))
         known.alarm_id = alarm_id
@@ -40,11 +40,11 @@ class Told:
         if len(self._alarms) > _MOST:
             self._alarms.popitem(last=False)
 
-    def forget(self, template: int) -> None:
+    def forget(self, template: str) -> None:
         """The template is called ordinary by now."""
         self._alarms.pop(template, None)
 
-    def again(self, template: int) -> str | None:
+    def again(self, template: str) -> str | None:
         """The alarm that a line belongs to by its template, if any; counts the line."""
         known = self._alarms.get(template)
         if known is None:

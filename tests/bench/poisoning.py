@@ -8,7 +8,7 @@ that alarm first when they come alone.
 
 drip      one line in a hundred is bad, for 50,000 lines: the share of bad lines that carry an alarm's id, in the first
           and in the last fifth; `worn` counts only those that are anomalous without being told before
-flood     25,000 lines, each of a template of its own: templates kept, and incidents of the test log found behind it
+flood     5,000 lines, each of a template of its own: templates kept, and incidents of the test log found behind it
 copies    ordinary lines with one word replaced by another: how often they rank above ordinary ones (AUROC)
 padding   bad lines behind and before 300 characters of the source's commonest words: how many of those that are
           anomalous bare stay so
@@ -48,7 +48,7 @@ from logmeta.told import REPEAT
 
 SUPPORT, WARM, BATCH = 200, 1_000, 500
 DRIPPED, SHARE, KINDS = 50_000, 0.01, 5
-FLOOD, TEST = 25_000, 12_000
+FLOOD, TEST = 5_000, 12_000
 COPIES, PAD = 200, 300
 WORD = re.compile(r"[A-Za-z]{4,}")
 SETS = ("bgl_2k", "hdfs", "kalaki", "kalaki_sequences")

@@ -23,7 +23,7 @@ def test_it_begins_with_half_of_the_lines_and_ends_with_a_tenth():
     assert not flood.begins
     flood.see(True)
     assert flood.begins
-    flood.before = (None, None)
+    flood.before = (None, None, 0)
     for _ in range(LATELY - 10):
         flood.see(False)
     assert not flood.ends
@@ -44,6 +44,7 @@ def test_what_a_flood_taught_is_forgotten(detector, test_log):
     assert len(flooded._reader.context.tallies) < known + 60
     odd = [LogRecord(0, HEADER + "PANIC: could not write to file: disk quota exceeded")]
     scores = [session.score([*lines[600:], *odd], explain="none")[-1].score for session in (flooded, calm)]
+    assert len(flooded._reader.parser.templates) < known + 80
     assert scores[0] > scores[1] - 0.1
 
 

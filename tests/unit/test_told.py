@@ -11,39 +11,39 @@ from logmeta.told import REPEAT, Told
 
 def test_a_told_template_belongs_to_its_alarm():
     told = Told()
-    assert told.again(7) is None
-    told.remember(7, "first")
-    assert (told.again(7), told.again(8)) == ("first", None)
-    told.remember(7, "second")
-    assert told.again(7) == "second"
-    told.forget(7)
-    assert told.again(7) is None
+    assert told.again("t") is None
+    told.remember("t", "first")
+    assert (told.again("t"), told.again("u")) == ("first", None)
+    told.remember("t", "second")
+    assert told.again("t") == "second"
+    told.forget("t")
+    assert told.again("t") is None
 
 
 def test_what_is_common_is_told_no_more():
     told = Told()
-    told.remember(7, "a")
+    told.remember("t", "a")
     for n in range(1, 2_000):
         told.lines += 1
         if n % 10 == 0:
-            last = told.again(7)
+            last = told.again("t")
     assert last is None
 
 
 def test_a_drip_stays_told():
     told = Told()
-    told.remember(7, "a")
+    told.remember("t", "a")
     for n in range(1, 50_000):
         told.lines += 1
         if n % 100 == 0:
-            assert told.again(7) == "a"
+            assert told.again("t") == "a"
 
 
 def test_told_is_bounded():
     told = Told()
     for n in range(3_000):
-        told.remember(n, "a")
-    assert (told.again(0), told.again(2_999)) == (None, "a")
+        told.remember(f"t{n}", "a")
+    assert (told.again("t0"), told.again("t2999")) == (None, "a")
 
 
 @pytest.fixture
