@@ -122,7 +122,7 @@ class EvidenceReader:
             is_new = number not in self.context.tallies
             raw.append(self.context.observe(event, state.before, vector, severity, stream))
             facts.append(self.context.facts)
-            self._follow_flood(is_new)
+            self._follow_flood(number, is_new=is_new)
             if number == self.parser.overflow:
                 self.context.tallies.pop(number, None)  # the next of them is as new
             state.before = number
@@ -131,13 +131,13 @@ class EvidenceReader:
         rows, columns = self._finish(heads, raw)
         return Evidence(rows, columns, head_of, facts)
 
-    def _follow_flood(self, is_new: bool) -> None:
+    def _follow_flood(self, number: int, *, is_new: bool) -> None:
         flood = self._flood
         if flood is None:
             return
         flood.see(is_new)
         if flood.begins:
-            flood.before = self.context.copy(), self._precedent.copy(), len(self.parser.templates)
+            flood.before = self.context.copy(), self._precedent.copy(), number + 1  # they are numbered as they come
         elif flood.ends and flood.before is not None:
             self.context, self._precedent, self._forget_from = flood.before
             self.context.restart_clock()

@@ -18,6 +18,7 @@ from logmeta.records import LogRecord
 SUPPORT, ORDINARY, SETTLED = 200, 1_500, 500
 DRIPPED, DRIP_EVERY = 4_500, 100
 BATCH = 50
+APART = 30
 CLICKS, FEWEST_LINES = 5, 50
 LEVEL = 0.5  # a score at the alarm level
 Verdict = dict[str, Any]
@@ -175,8 +176,11 @@ class Month:
         twin = f"{self.source}-attacked"
         self._onboarded(twin, self.lines[:SUPPORT])
         self._send(self.lines[SUPPORT : SUPPORT + ORDINARY], twin)
-        tried = self._send([LogRecord(0, text) for text in self.bad], twin)
-        return [text for text, verdict in zip(self.bad, tried, strict=True) if _is_news(verdict)][:CLICKS]
+        ordinary = self.lines[SUPPORT : SUPPORT + APART]
+        tried = self._send([line for text in self.bad for line in (*ordinary, LogRecord(0, text))], twin)
+        return [text for text, verdict in zip(self.bad, tried[APART :: APART + 1], strict=True) if _is_news(verdict)][
+            :CLICKS
+        ]
 
     def _bad_version(self) -> dict[str, Any]:
         """A version of other lines is refused by the guard, forced by an operator, and rolled back."""
