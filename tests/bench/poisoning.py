@@ -3,8 +3,8 @@
 python tests/bench/poisoning.py --data DATA --out docs/results/poisoning.json
 
 Of each system in DATA/live: a detector of its first 200 ordinary lines with the default budget, then its later ordinary
-lines, over and over where they are too few. Bad lines are lines of other systems' incidents, the five of a fixed sample
-that alarm first when they come alone.
+lines, over and over where they are too few. Bad lines are lines of other systems' incidents: of a fixed sample, those
+five that hardly alarm when they come alone.
 
 drip      one line in a hundred is bad, for 50,000 lines: the share of bad lines that carry an alarm's id, in the first
           and in the last fifth; `worn` counts only those that are anomalous without being told before
@@ -73,11 +73,11 @@ def alone(session: ScoringSession, record: LogRecord) -> ScoredLine:
     return session.copy().score([record], explain="none")[0]
 
 
-def loud(detector: Detector, session: ScoringSession, place: LogRecord) -> list[str]:
-    """Bad lines that alarm alone, the loudest of a sample."""
+def hardly_loud(detector: Detector, session: ScoringSession, place: LogRecord) -> list[str]:
+    """Bad lines that alarm alone, of a sample those nearest to the alarm level: they are hidden most easily."""
     sample = detector.base.foreign[:: max(1, len(detector.base.foreign) // 200)]
     found = [alone(session, like(place, text)) for text in sample]
-    return [one.message for one in sorted(found, key=lambda one: -one.raw_score) if one.alarm_id][:KINDS]
+    return [one.message for one in sorted(found, key=lambda one: one.raw_score) if one.alarm_id][:KINDS]
 
 
 def drip(session: ScoringSession, later: Sequence[LogRecord], bad: Sequence[str]) -> dict[str, float]:
@@ -151,7 +151,7 @@ def system(base: MetaModel, data: LabelledSet) -> dict[str, object]:
     session = detector.session()
     scored(session, later[:WARM])
     place = later[WARM]
-    bad = loud(detector, session, place)
+    bad = hardly_loud(detector, session, place)
     row: dict[str, object] = {"system": data.name, "sha256": data.sha256, "bad_lines": len(bad)}
     if bad:
         row["drip"] = drip(session, later[WARM:], bad)
