@@ -2,16 +2,17 @@
 
 python tests/bench/poisoning.py --data DATA --out docs/results/poisoning.json
 
-Of each system in DATA/live: a detector of its first 200 ordinary lines with the default budget, then its later ordinary
-lines, over and over where they are too few. Bad lines are lines of other systems' incidents: of a fixed sample, those
-five that hardly alarm when they come alone.
+Of each system in DATA/live: a detector of its first 200 ordinary lines, then its later ordinary lines, over and over
+where they are too few. Bad lines are lines of other systems' incidents: of a fixed sample, those five that hardly alarm
+when they come alone.
 
 drip      one line in a hundred is bad, for 50,000 lines: the share of bad lines that carry an alarm's id, in the first
-          and in the last fifth; `worn` counts only those that are anomalous without being told before
+          and in the last fifth, at an alarm level of .01 (at the default budget, what alarms alone says a failure
+          signature, and stays loud); `worn` counts only those that are anomalous without being told before
 flood     5,000 lines, each of a template of its own: templates kept, and incidents of the test log found behind it
 copies    ordinary lines with one word replaced by another: how often they rank above ordinary ones (AUROC)
-padding   bad lines behind and before 300 characters of the source's commonest words: how many of those that are
-          anomalous bare stay so
+padding   at that level, bad lines behind and before 300 characters of the source's commonest words: how many of those
+          that are anomalous bare stay so
 support   5 % anomalies hidden among 200 ordinary lines (or sessions): line AP without and with, on the sets of DATA
 
 The shipped base model was trained on these systems.
@@ -30,6 +31,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
+from feedback import at_level
 from reporting import live_sets, parser_of, write_report
 from responses import caught
 
@@ -47,6 +49,7 @@ from logmeta.session import ScoringSession
 from logmeta.told import REPEAT
 
 SUPPORT, WARM, BATCH = 200, 1_000, 500
+LEVEL = 0.01
 DRIPPED, SHARE, KINDS = 50_000, 0.01, 5
 FLOOD, TEST = 5_000, 12_000
 COPIES, PAD = 200, 300
@@ -148,14 +151,15 @@ def padding(
 def system(base: MetaModel, data: LabelledSet) -> dict[str, object]:
     lines = records(data.ordinary)
     detector, later = base.onboard(lines[:SUPPORT], source=data.name), lines[SUPPORT:]
-    session = detector.session()
+    session, wary = detector.session(), at_level(detector, LEVEL).session()
     scored(session, later[:WARM])
+    scored(wary, later[:WARM])
     place = later[WARM]
-    bad = hardly_loud(detector, session, place)
+    bad = hardly_loud(detector, wary, place)
     row: dict[str, object] = {"system": data.name, "sha256": data.sha256, "bad_lines": len(bad)}
     if bad:
-        row["drip"] = drip(session, later[WARM:], bad)
-        row["padding"] = padding(session, later, place, bad)
+        row["drip"] = drip(wary, later[WARM:], bad)
+        row["padding"] = padding(wary, later, place, bad)
     row["flood"] = flood(detector, session, place, data)
     row["copies"] = copies(session, later)
     return row
