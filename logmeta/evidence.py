@@ -119,7 +119,7 @@ class EvidenceReader:
             state = self._stream(stream)
             number = event.shape.template_index
             vector, severity = self._vectors[number], self._severities[number]
-            is_new = number not in self.context.tallies
+            is_new = self._is_first(number, event.shape.template)
             raw.append(self.context.observe(event, state.before, vector, severity, stream))
             facts.append(self.context.facts)
             self._follow_flood(number, is_new=is_new)
@@ -130,6 +130,12 @@ class EvidenceReader:
             heads.append((event, state))
         rows, columns = self._finish(heads, raw)
         return Evidence(rows, columns, head_of, facts)
+
+    def _is_first(self, number: int, template: str) -> bool:
+        """Whether a template comes for the first time, as far as is known."""
+        if number == self.parser.overflow and self._flood is not None:
+            return self._flood.is_first(template)
+        return number not in self.context.tallies
 
     def _follow_flood(self, number: int, *, is_new: bool) -> None:
         flood = self._flood

@@ -7,7 +7,7 @@ kind usual. A format that the parser does not know looks the same; it never ends
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +17,7 @@ from logmeta.window import Context
 LATELY: Final = 100  # lines
 _BEGINS: Final = 50  # of them are of templates that come for the first time
 _ENDS: Final = 10
+_UNNUMBERED: Final = 5_000
 
 
 @dataclass(slots=True)
@@ -26,6 +27,16 @@ class Flood:
     before: tuple[Context, Precedent, int] | None = None
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=LATELY))
     _new: int = 0
+    _unnumbered: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    def is_first(self, template: str) -> bool:
+        """Whether a template beyond those that are numbered comes for the first time (of the latest 5,000)."""
+        known = template in self._unnumbered
+        self._unnumbered[template] = None
+        self._unnumbered.move_to_end(template)
+        if len(self._unnumbered) > _UNNUMBERED:
+            self._unnumbered.popitem(last=False)
+        return not known
 
     def see(self, is_new: bool) -> None:
         """A line's template comes for the first time, or again."""
