@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -131,9 +131,10 @@ class Quarantine:
         return max(0, min(PER_DAY - today, MOST_ABSORBED - len(absorbed)))
 
 
-def absorbing(absorbed: Sequence[Absorbed], more: Sequence[Absorbed]) -> tuple[Absorbed, ...]:
-    """What is absorbed after more of it: once per template, the latest counts."""
-    return tuple({one.template: one for one in (*absorbed, *more)}.values())
+def absorbing(detector: Detector, more: Sequence[Absorbed]) -> Detector:
+    """The detector with more absorbed: once per template, the latest counts."""
+    kept = {one.template: one for one in (*detector.absorbed, *more)}
+    return replace(detector, absorbed=tuple(kept.values()))
 
 
 def without_absorbed(absorbed: Sequence[Absorbed], identity: str) -> tuple[Absorbed, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -68,7 +67,7 @@ def absorbed_of_path(detector: Detector, path: str) -> Detector:
             monitor.see(lines)
             quarantine.see(lines)
             if more := quarantine.ready():
-                detector = replace(detector, absorbed=absorbing(detector.absorbed, more))
+                detector = absorbing(detector, more)
                 session.recalibrate(detector)
                 quarantine.use(detector)
     return detector

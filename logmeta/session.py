@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -107,7 +107,7 @@ class ScoringSession:
         verdicts = self._verdicts(events, records, found.features, found.head_of)
         if self._windows is not None:
             verdicts = self._with_windows(self._windows, verdicts, events, records, found.head_of)
-        out = []
+        out, ordinary = [], self.detector.lowered_by_template
         for i, (record, event) in enumerate(zip(records, events, strict=True)):
             stream = self._stream(record.stream)
             head = found.head_of[i]
@@ -121,15 +121,20 @@ class ScoringSession:
                                           record)  # fmt: skip
             line = self._line(record, event, verdict, starts, alarm_id)
             self._incidents.see(line, event.seconds)
-            out.append(self._repeated(line, event, verdict) if head >= 0 else line)
+            out.append(self._repeated(line, event, verdict, ordinary) if head >= 0 else line)
         return out
 
-    def _repeated(self, line: ScoredLine, event: ParsedEvent, verdict: _Verdict) -> ScoredLine:
-        """The line, as one of an earlier alarm where only being repeated made it ordinary (see `logmeta.told`)."""
+    def _repeated(
+        self, line: ScoredLine, event: ParsedEvent, verdict: _Verdict, ordinary: Collection[str]
+    ) -> ScoredLine:
+        """The line, as one of an earlier alarm where only being repeated made it ordinary (see `logmeta.told`).
+
+        `ordinary` are templates that are called so, or absorbed.
+        """
         self._told.lines += 1
         if event.shape.template_index < self._known:
             return line
-        if line.template in self.detector.lowered_by_template:
+        if line.template in ordinary:
             self._told.forget(line.template)
         elif line.alarm_id is not None and verdict.alone:
             self._told.remember(line.template, line.alarm_id)

@@ -9,6 +9,7 @@ import typer
 
 from logmeta.elastic.secrets import API_KEY_ENV, SCORER_TOKEN_ENV, read_secret
 from logmeta.errors import UsageError
+from logmeta.registry import Response
 
 if TYPE_CHECKING:
     from logmeta.elastic.client import Address
@@ -49,7 +50,7 @@ def serve(
         int, typer.Option(help="A source's newest versions to keep, beside those in use.", min=2)
     ] = 20,
     respond: Annotated[
-        Literal["notify", "recalibrate", "absorb", "relearn"],
+        Response,
         typer.Option(help="About drift, where `sources respond` says nothing else (docs/drift.md)."),
     ] = "notify",
     warm: Annotated[int, typer.Option(help="Sources used last to open before the scorer is ready.", min=0)] = 200,

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -17,6 +17,7 @@ import typer
 from logmeta.config import SCORER_URL
 from logmeta.elastic.secrets import SCORER_TOKEN_ENV, read_secret
 from logmeta.errors import BackendError, UsageError
+from logmeta.registry import Response
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -165,9 +166,7 @@ def _told(done: dict[str, Any], *, is_undo: bool) -> Iterator[str]:
 @sources.command(epilog="Example: logmeta sources respond payments absorb")
 def respond(
     source: Source,
-    response: Annotated[
-        Literal["notify", "recalibrate", "absorb", "relearn"], typer.Argument(help="What to do about drift.")
-    ],
+    response: Annotated[Response, typer.Argument(help="What to do about drift.")],
     scorer_url: ScorerUrl = SCORER_URL,
     token_file: TokenFile = None,
     by: By = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from logmeta.absorption import absorbing
 from logmeta.drift import BLOCKS, Drift
@@ -43,7 +42,7 @@ class Responses:
         if not more:
             return
         opened.offer_from = opened.drift.block + BLOCKS
-        changed = replace(opened.detector, absorbed=absorbing(opened.detector.absorbed, more))
+        changed = absorbing(opened.detector, more)
         text = f"absorbed {len(more)} templates of a deploy"
         self._candidates.offer(opened.detector, changed, why="absorbed", text=text)
 

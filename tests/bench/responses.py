@@ -67,7 +67,7 @@ def absorb(detector: Detector) -> Response:
         monitor.see(lines)
         quarantine.see(lines)
         if more := quarantine.ready():
-            changed = replace(session.detector, absorbed=absorbing(session.detector.absorbed, more))
+            changed = absorbing(session.detector, more)
             session.recalibrate(changed)
             quarantine.use(changed)
 

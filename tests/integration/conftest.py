@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from documents import streams
 from elasticsearch import Elasticsearch
@@ -66,6 +67,13 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningScorer]:
     running = start_scorer(tmp_path_factory.mktemp("scorer"), "--learn-lines", str(LEARN_LINES))
     yield running
     running.stop()
+
+
+@pytest.fixture
+def api(scorer: RunningScorer) -> Iterator[httpx.Client]:
+    """A client of the scorer: the module's own, where it has one."""
+    with httpx.Client(base_url=scorer.url, timeout=120) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

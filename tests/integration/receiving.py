@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from running import await_that
 
 Plan = Callable[[dict], "int | tuple[int, Mapping[str, str]]"]
 
@@ -76,11 +77,3 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 return  # a sender that gave up waiting is what some tests are about
 
     return Handler
-
-
-def await_that(holds: Callable[[], bool], within_s: float = 60.0, told: Callable[[], str] = lambda: "") -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {told()}"
-        time.sleep(0.02)

@@ -90,6 +90,14 @@ def _await_ready(scorer: RunningScorer, ask: Callable[[], object]) -> None:
     raise AssertionError(f"the scorer was not ready within {READY_S} s:\n{scorer.output}")
 
 
+def await_that(holds: Callable[[], bool], within_s: float = 60.0, told: Callable[[], str] = lambda: "") -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {told()}"
+        time.sleep(0.05)
+
+
 Answer = Callable[[dict], "tuple[int, dict | bytes]"]
 
 

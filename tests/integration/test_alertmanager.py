@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from receiving import await_that
+from running import await_that
 
 from logmeta.elastic.node import free_port
 from logmeta.serve.delivery.deliverer import Deliverer

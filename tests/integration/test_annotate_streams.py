@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 from logs import lines
-from running import stand_in
+from running import await_that, stand_in
 from tailing import START, annotate, messages_of, origin_id_of, read, send, verdict
 from typer.testing import CliRunner
 
@@ -81,13 +81,6 @@ def test_what_was_written_but_not_remembered_is_not_written_twice(client, addres
     tally = annotate(address, stream, quick, checkpoint=checkpoint)
     assert tally.existed and tally.created + tally.existed == 5000
     assert messages_of(read(client, f"logs-logmeta.{name}-prod")) == sorted(str(i) for i in range(5000))
-
-
-def await_that(condition, within_s=60.0):
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
 
 
 def test_a_run_that_is_killed_loses_nothing_and_adds_nothing_twice(client, address, quick, name, tmp_path):

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from receiving import Receiver, await_that
+from receiving import Receiver
+from running import await_that
 
 from logmeta.serve.delivery.deliverer import Deliverer
 from logmeta.serve.delivery.notice import Notice

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import httpx
 import pytest
 from logs import lines
-from running import start_scorer
+from running import await_that, start_scorer
 
 from logmeta.elastic.node import free_port
 
@@ -23,12 +22,6 @@ def scorer(tmp_path_factory):
     running = start_scorer(tmp_path_factory.mktemp("operator"), "--learn-lines", str(LEARN), "--onboarding", "approve")
     yield running
     running.stop()
-
-
-@pytest.fixture
-def api(scorer):
-    with httpx.Client(base_url=scorer.url, timeout=120) as client:
-        yield client
 
 
 def statuses(api, source, messages):
@@ -51,13 +44,6 @@ def onboarded(api, source, times=1):
 
 def entry(api, source):
     return api.get(f"/v1/detectors/{source}").json()
-
-
-def await_that(holds):
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "not within 60 s"
-        time.sleep(0.1)
 
 
 def sources(scorer, *arguments):

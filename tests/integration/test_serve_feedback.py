@@ -8,14 +8,13 @@ import math
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 
 import httpx
 import numpy as np
 import pytest
 from logs import lines
-from running import start_scorer
+from running import await_that, start_scorer
 
 from logmeta.feedback import Label
 from logmeta.registry import Registry
@@ -30,12 +29,6 @@ def scorer(tmp_path_factory):
     running = start_scorer(tmp_path_factory.mktemp("feedback"))
     yield running
     running.stop()
-
-
-@pytest.fixture
-def api(scorer):
-    with httpx.Client(base_url=scorer.url, timeout=120) as client:
-        yield client
 
 
 @pytest.fixture
@@ -58,13 +51,6 @@ def alarmed(api, source, message=FAILED, stream="s"):
     assert verdict["alarm"], verdict
     await_that(lambda: api.get(f"/v1/alarms/{verdict['alarm_id']}").status_code == 200)
     return verdict
-
-
-def await_that(holds):
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "not within 60 s"
-        time.sleep(0.1)
 
 
 def said(api, **word):

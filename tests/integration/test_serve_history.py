@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import httpx
 import pytest
 from logs import lines
-from running import await_ready, launch_scorer, start_scorer
+from running import await_ready, await_that, launch_scorer, start_scorer
 
 from logmeta.privacy import redacted
 
@@ -22,12 +20,6 @@ def scorer(tmp_path_factory):
     running.stop()
 
 
-@pytest.fixture
-def api(scorer):
-    with httpx.Client(base_url=scorer.url, timeout=120) as client:
-        yield client
-
-
 def onboard(api, source):
     made = api.post("/v1/detectors", json={"source": source, "lines": lines("normal", LEARN)})
     assert made.status_code == 201, made.text
@@ -36,13 +28,6 @@ def onboard(api, source):
 def score(api, source, messages):
     documents = [{"source": source, "message": message} for message in messages]
     return api.post("/v1/score", json={"documents": documents}).json()["results"]
-
-
-def await_that(holds):
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "not within 60 s"
-        time.sleep(0.1)
 
 
 def get(api, path, **parameters):

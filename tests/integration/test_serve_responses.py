@@ -6,10 +6,9 @@ import itertools
 import re
 import time
 
-import httpx
 import pytest
 from logs import lines
-from running import start_scorer
+from running import await_that, start_scorer
 
 BATCH = 50
 RENAMED = {"connection": "linkup", "authenticated": "vouched", "received": "taken", "checkpoint": "savepoint"}
@@ -21,12 +20,6 @@ def scorer(tmp_path_factory):
     running = start_scorer(tmp_path_factory.mktemp("responses"), "--no-refresh")
     yield running
     running.stop()
-
-
-@pytest.fixture
-def api(scorer):
-    with httpx.Client(base_url=scorer.url, timeout=120) as client:
-        yield client
 
 
 @pytest.fixture
@@ -65,13 +58,6 @@ def responding(api, source, response):
 
 def said(api, source):
     return api.get("/v1/labels", params={"source": source}).json()
-
-
-def await_that(holds):
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "not within 60 s"
-        time.sleep(0.1)
 
 
 def anomalous(verdicts):

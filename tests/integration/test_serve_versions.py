@@ -6,13 +6,12 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 
 import httpx
 import pytest
 from logs import lines
-from running import start_scorer
+from running import await_that, start_scorer
 
 from logmeta.registry import Registry
 
@@ -25,12 +24,6 @@ def scorer(tmp_path_factory):
     running = start_scorer(tmp_path_factory.mktemp("versions"), "--keep-versions", str(KEEP))
     yield running
     running.stop()
-
-
-@pytest.fixture
-def api(scorer):
-    with httpx.Client(base_url=scorer.url, timeout=120) as client:
-        yield client
 
 
 @pytest.fixture
@@ -75,13 +68,6 @@ def command(*arguments):
 
 def sources(scorer, *arguments):
     return command("sources", *arguments, "--scorer-url", scorer.url)
-
-
-def await_that(holds):
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "not within 60 s"
-        time.sleep(0.1)
 
 
 def test_the_lineage_of_a_source_tells_what_became_of_it(api, scorer):

@@ -9,7 +9,7 @@ import time
 import httpx
 import pytest
 from logs import lines
-from running import Relay, start_scorer
+from running import Relay, await_that, start_scorer
 from saved import FILES, Saved
 from saved import content as saved_content
 
@@ -347,13 +347,6 @@ def test_without_elasticsearch_what_is_here_can_be_read_and_nothing_published(sh
 def results(api, source, messages):
     documents = [{"source": source, "message": message} for message in messages]
     return api.post("/v1/score", json={"documents": documents}).json()["results"]
-
-
-def await_that(holds):
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, "not within 60 s"
-        time.sleep(0.2)
 
 
 def test_a_second_scorer_starts_ready_and_both_follow_one_operator(node, tmp_path):

@@ -10,8 +10,8 @@ import sys
 import httpx
 import pytest
 from logs import lines
-from receiving import Receiver, await_that
-from running import start_scorer
+from receiving import Receiver
+from running import await_that, start_scorer
 
 SECRET = "s3cret-that-nobody-sees"
 KILLED = "2026-11-22 17:00:06.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"

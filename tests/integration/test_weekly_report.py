@@ -8,8 +8,7 @@ import sys
 import httpx
 import pytest
 from logs import lines
-from receiving import await_that
-from running import start_scorer
+from running import await_that, start_scorer
 
 KILLED = "2026-11-22 17:00:06.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
 HOSTILE = KILLED + ' <script>alert("x")</script>'

@@ -64,7 +64,7 @@ def followed(detector, lines):
         monitor.see(batch)
         quarantine.see(batch)
         if more := quarantine.ready():
-            detector = replace(detector, absorbed=absorbing(detector.absorbed, more))
+            detector = absorbing(detector, more)
             quarantine.use(detector)
     return detector.absorbed
 
