@@ -10,8 +10,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,7 @@ from logmeta.evidence import Memory, Reference
 from logmeta.feedback import Absorbed, Label
 from logmeta.grouping import WindowReference, Windows
 from logmeta.meta.base import BaseModel
-from logmeta.meta.features import Precedent
+from logmeta.meta.features import WIDTH, Precedent
 from logmeta.parse import TemplateTree
 from logmeta.records import AlarmBudget
 from logmeta.window import Context, Slot, Tally
@@ -111,11 +111,21 @@ def _arrays(detector: Detector) -> dict[str, npt.NDArray[Any]]:
         "precedent.most": memory.precedent.most,
         "precedent.recent": memory.precedent.recent,
         "bank": bank if bank is not None else np.zeros((0, detector.base.encoders.dimension), np.float32),
+        "support": detector.support,
+        **_label_arrays(detector.labels),
     }
     if detector.windows is not None:
         support = detector.windows.support
         arrays |= {"window.counts": support.counts, "window.edges": support.edges, "window.shape": support.shape}
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _label_arrays(labels: Sequence[Label]) -> dict[str, npt.NDArray[Any]]:
+    """Features of labelled lines, and the numbers of their labels, from 0."""
+    known = [(place, label.features) for place, label in enumerate(labels) if label.features is not None]
+    rows = [np.frombuffer(features, np.float16) for _, features in known]
+    return {"labels.places": np.array([place for place, _ in known], np.int64),
+            "labels.features": np.array(rows, np.float16).reshape(len(rows), WIDTH)}  # fmt: skip
 
 
 def _calibration_arrays(prefix: str, calibration: Calibration) -> dict[str, npt.NDArray[Any]]:
@@ -298,14 +308,22 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         signatures=frozenset(data["signatures"]),
         achieved=dict(manifest["achieved"]),
         smoothing=manifest.get("smoothing", 0.0),
-        labels=_labels(data),
+        labels=_with_features(_labels(data), arrays),
         absorbed=_absorbed(data),
         canaries=Canaries.from_dict(data.get("canaries", {})),
+        support=arrays.get("support", np.zeros((0, WIDTH), np.float16)),
     )
 
 
 def _labels(data: Mapping[str, Any]) -> tuple[Label, ...]:
     return tuple(Label.from_dict(fields) for fields in data.get("labels", ()))
+
+
+def _with_features(labels: tuple[Label, ...], arrays: Mapping[str, Any]) -> tuple[Label, ...]:
+    if "labels.places" not in arrays:
+        return labels
+    known = dict(zip(arrays["labels.places"].tolist(), arrays["labels.features"].astype(np.float16), strict=True))
+    return tuple(replace(one, features=known[i].tobytes()) if i in known else one for i, one in enumerate(labels))
 
 
 def _absorbed(data: Mapping[str, Any]) -> tuple[Absorbed, ...]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,16 +15,18 @@ from typing import Final
 import numpy as np
 
 from logmeta.alarms import LINES_PER_ALARM
-from logmeta.calibrate import ASKED_SHARES, AlarmLevel, Calibration
+from logmeta.calibrate import AlarmLevel, Calibration
 from logmeta.canaries import Canaries
 from logmeta.closing import WindowScorer
 from logmeta.config import BASE_MODEL
 from logmeta.errors import InputError, ScoreError, UsageError
 from logmeta.evidence import EvidenceReader, Memory
 from logmeta.explain import KNOWN, SIGNATURE
-from logmeta.feedback import Absorbed, Label, labelled, lowered, without
+from logmeta.feedback import Absorbed, Label, features_of, labelled, lowered, without
 from logmeta.grouping import WindowReference
 from logmeta.meta.base import BaseModel, load_base
+from logmeta.meta.features import WIDTH
+from logmeta.meta.few_shot import FewShot
 from logmeta.meta.likeness import likeness
 from logmeta.meta.scorer import SMOOTHING, Params, net_scores
 from logmeta.records import (
@@ -40,12 +41,12 @@ from logmeta.records import (
 )
 from logmeta.session import ScoringSession
 from logmeta.signatures import RAISE, signatures_of
+from logmeta.streams import in_streams
+from logmeta.summary import summary_of, warnings_of
 from logmeta.window import FloatArray
 from logmeta.windows import Window
 
 BATCH: Final = 2_048
-_SPREAD_OVER_S: Final = 60.0
-_FAR_BEYOND: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -113,33 +114,13 @@ def _shipped() -> BaseModel:
     return load_base()
 
 
-def stream_names(lines: Sequence[str], stream_regex: str | None) -> list[str | None]:
-    """The stream each line belongs to: the regex's first group or match, None where it does not match.
-
-    Raises:
-        UsageError: the expression is no regular expression.
-    """
-    if stream_regex is None:
-        return [None] * len(lines)
-    try:
-        pattern = re.compile(stream_regex)
-    except re.error as error:
-        raise UsageError(f"--stream-regex {stream_regex!r} is no regular expression: {error}") from error
-    found = (pattern.search(line) for line in lines)
-    return [None if m is None else m[1] if pattern.groups else m[0] for m in found]
-
-
-def in_streams(records: Sequence[LogRecord], stream_regex: str | None) -> Sequence[LogRecord]:
-    """The records with the streams that the expression names; as they are without one."""
-    if stream_regex is None:
-        return records
-    names = stream_names([record.text for record in records], stream_regex)
-    return [replace(record, stream=name) for record, name in zip(records, names, strict=True)]
-
-
 @dataclass
 class Detector:
-    """A base model adapted to and calibrated for one source. Scoring never changes it."""
+    """A base model adapted to and calibrated for one source. Scoring never changes it.
+
+    `support` (n, WIDTH) are features of ordinary lines, which labelled ones are held against; a detector of an earlier
+    release has none of them.
+    """
 
     base: BaseModel
     source: str
@@ -163,6 +144,7 @@ class Detector:
     labels: tuple[Label, ...] = ()
     absorbed: tuple[Absorbed, ...] = ()
     canaries: Canaries = field(default_factory=Canaries)
+    support: FloatArray = field(default_factory=lambda: np.zeros((0, WIDTH), np.float16))
 
     @cached_property
     def level(self) -> AlarmLevel:
@@ -209,11 +191,26 @@ class Detector:
         broken = [RAISE if signatures_of(template) & self.signatures else 0.0 for template in templates]
         return {SIGNATURE: np.array(broken, dtype=np.float32), KNOWN: self._likeness(templates)}
 
-    def all_added(self, templates: Sequence[str]) -> FloatArray:
-        """What the words of lines add to their raw scores in all, shape (n,)."""
+    def all_added(self, templates: Sequence[str], x: FloatArray) -> FloatArray:
+        """What lines' words, and their features (n, WIDTH) in the light of labels, add to raw scores, shape (n,)."""
         different = list(dict.fromkeys(templates))
         more = dict(zip(different, np.sum(list(self.added(different).values()), axis=0).tolist(), strict=True))
-        return np.array([more[template] for template in templates], dtype=np.float32)
+        return _looked_up(more, templates) + self.taught(x)
+
+    def taught(self, x: FloatArray) -> FloatArray:
+        """What labelled lines add to raw scores by features (n, WIDTH), shape (n,): see `logmeta.meta.few_shot`."""
+        if self.few_shot is None:
+            return np.zeros(len(x), dtype=np.float32)
+        return self.few_shot.added(self.base.standardised(x))
+
+    @cached_property
+    def few_shot(self) -> FewShot | None:
+        """The inner loop on labelled lines; None without any whose features are known."""
+        anomalous, ordinary = features_of(self.labels, anomalous=True), features_of(self.labels, anomalous=False)
+        if not (len(anomalous) and len(self.support)):
+            return None
+        ordinary, standardised = np.concatenate([self.support, ordinary]), self.base.standardised
+        return FewShot.of(self.params, standardised(anomalous), standardised(ordinary), self.base.inner)
 
     @property
     def lowered_by_template(self) -> Mapping[str, float]:
@@ -259,8 +256,8 @@ class Detector:
         """Take a person's word on a scored line; undo it with `undo_feedback`.
 
         "Not an anomaly" lowers lines of the same template by what its labelled lines score beyond the alarm level;
-        "was an anomaly" raises lines whose templates resemble it more than anything the support holds. A label that
-        contradicts earlier ones of its template withdraws them.
+        "was an anomaly" raises lines whose templates resemble it more than anything the support holds, and joins an
+        inner loop whose gains are added. A label that contradicts earlier ones of its template withdraws them.
 
         Args:
             line: as `score` gave it, of this source.
@@ -273,8 +270,9 @@ class Detector:
         if line.source != self.source:
             raise UsageError(f"the line is of source {line.source!r}, this detector is of {self.source!r}")
         raw = self.without_labels(line.template, line.raw_score)
-        label = Label(line.template, anomalous, raw, by, datetime.now(UTC).isoformat(timespec="seconds"))
-        self.labels = labelled(self.labels, label)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        label = Label(line.template, anomalous, raw, by, at, line.features)
+        self._label(labelled(self.labels, label))
         return label
 
     def without_labels(self, template: str, raw_score: float) -> float:
@@ -284,8 +282,13 @@ class Detector:
     def undo_feedback(self, number: int) -> Label:
         """Withdraw the label of that number, counted from 1 as in `labels`. Raises UsageError when there is none."""
         rest = without(self.labels, number)
-        gone, self.labels = self.labels[number - 1], rest
+        gone = self.labels[number - 1]
+        self._label(rest)
         return gone
+
+    def _label(self, labels: tuple[Label, ...]) -> None:
+        self.labels = labels
+        self.__dict__.pop("few_shot", None)  # computed once, from the labels as they were
 
     def _likeness(self, templates: Sequence[str]) -> FloatArray:
         known = (*self.known_anomalies, *(label.template for label in self.labels if label.anomalous))
@@ -331,54 +334,11 @@ class Detector:
 
     def summary(self) -> dict[str, JsonValue]:
         """What a person should know before trusting this detector."""
-        return {
-            "source": self.source,
-            "window": str(self.window),
-            "base": self.base.name,
-            "version": self.version,
-            "lines_used": self.lines_used,
-            "templates": len(self.memory.templates),
-            "calibration_lines": len(self.calibration.scores),
-            "smallest_p_value": self.calibration.smallest_p,
-            "alarm_budget_per_day": self.budget.per_day,
-            "lines_per_day": round(self.level.lines_per_day),
-            "alarm_level_p_value": self.level.level,
-            "achieved_shares": {f"{asked:g}": round(share, 4) for asked, share in self.achieved.items()},
-            "provisional": self.provisional,
-            "labels": len(self.labels),
-            "privacy": self.memory.privacy,
-            "absorbed": len(self.absorbed),
-            "adapted_net_trusted": self.trusted,
-            "warnings": list(self.warnings()),
-        }
+        return summary_of(self)
 
     def warnings(self) -> Iterator[str]:
         """What falls short, each with the way out."""
-        if self.provisional:
-            needed = int(np.ceil(1 / self.level.level))
-            yield (
-                f"provisional: {len(self.calibration.scores)} calibration lines reach p >= "
-                f"{self.calibration.smallest_p:.2g}, the budget of {self.budget.per_day:g} alarms a day needs "
-                f"{self.level.level:.1g} (some {needed:,} lines); until then the alarm level is extrapolated"
-            )
-        if self.level.assumed_rate:
-            yield f"the lines carry no times: {self.level.lines_per_day:,.0f} lines a day are assumed"
-        elif self.span_s < _SPREAD_OVER_S:
-            yield (
-                f"all support lines are from {self.span_s:.0f} s: rates, routines and p-values may not hold at other "
-                f"times; onboard from lines spread over a day"
-            )
-        asked = ASKED_SHARES[0]
-        if (share := self.achieved.get(asked, 0.0)) > _FAR_BEYOND * asked:
-            yield (
-                f"p-values do not hold over the support itself: of its later lines {share:.0%} lie where "
-                f"{asked:.0%} were asked; onboard from lines spread over a day"
-            )
-        if not self.trusted:
-            yield (
-                "adapting to the support made corrupted lines harder to tell from it; "
-                "scores come from the base model's own weights"
-            )
+        return warnings_of(self)
 
     def save_pretrained(self, folder: Path | str) -> None:
         """Write the detector as a folder of data (written beside, then renamed)."""

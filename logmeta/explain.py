@@ -134,7 +134,7 @@ def sentences(
         "pause": "the source paused before this line for much longer than usual",
         "missing": _missing(facts.get("missing"), missing, facts.get("silence")),
         SIGNATURE: f"says of itself that something failed: {said}",
-        KNOWN: f"{what} is like an anomaly that was named when the source was onboarded",
+        KNOWN: f"{what} is like an anomaly that a person named",
     }
 
 

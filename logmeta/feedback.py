@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 
 from logmeta.errors import UsageError
+from logmeta.meta.features import WIDTH
 from logmeta.records import JsonValue
+from logmeta.window import FloatArray
 
 MOST_LABELS: Final = 1_000
 _MARGIN: Final = 0.5  # raw-score units: lines of a kind differ by as much
@@ -23,21 +25,26 @@ _MARGIN: Final = 0.5  # raw-score units: lines of a kind differ by as much
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A person's word on a line. `raw_score` is what the line scored without any label, `at` is ISO 8601."""
+    """A person's word on a line. `raw_score` is what the line scored without any label, `at` is ISO 8601.
+
+    `features` are the line's (WIDTH float16 as bytes), None where only its document was at hand.
+    """
 
     template: str
     anomalous: bool
     raw_score: float
     by: str | None = None
     at: str | None = None
+    features: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def id(self) -> str:
         """Hash of what it says: it names the label whatever happens to the others, as its number does not."""
-        return hashlib.blake2s(repr(astuple(self)).encode(), digest_size=8).hexdigest()
+        return hashlib.blake2s(repr(tuple(self.to_dict().values())).encode(), digest_size=8).hexdigest()
 
     def to_dict(self) -> dict[str, JsonValue]:
-        return asdict(self)
+        """What it says, without its features."""
+        return {name: value for name, value in asdict(self).items() if name != "features"}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Label:
@@ -93,6 +100,12 @@ def without(labels: Sequence[Label], number: int) -> tuple[Label, ...]:
     if not 1 <= number <= len(labels):
         raise UsageError(f"there is no label {number}; there are {len(labels)}, see `logmeta feedback --list`")
     return (*labels[: number - 1], *labels[number:])
+
+
+def features_of(labels: Sequence[Label], *, anomalous: bool) -> FloatArray:
+    """Features of the lines labelled so, as far as they are known, shape (n, WIDTH)."""
+    known = [label.features for label in labels if label.anomalous == anomalous and label.features is not None]
+    return np.frombuffer(b"".join(known), dtype=np.float16).reshape(len(known), WIDTH)
 
 
 @lru_cache(maxsize=1_024)

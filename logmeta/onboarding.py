@@ -27,6 +27,7 @@ from logmeta.windows import Window, WindowCutter
 MIN_LINES: Final = 20
 _ORDINARY: Final = 0.9
 _MOST_KNOWN: Final = 100
+_MOST_KEPT: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,17 @@ def calibrated(
         signatures=unusual_signatures(support.memory.templates),
         smoothing=smoothing,
         canaries=canaries_of(support.memory, support.events, support.streams, known.templates),
+        support=_kept(support.x[support.burn_in :]),
     )
     _calibrate(detector, support, usual_tail)
     detector.known_anomalies = _overlooked(detector, known)
     return detector
+
+
+def _kept(x: FloatArray) -> FloatArray:
+    """At most 512 of the support's features, evenly over it: enough for what labels teach to be held against."""
+    places = np.unique(np.linspace(0, len(x) - 1, _MOST_KEPT).astype(int)) if len(x) > _MOST_KEPT else slice(None)
+    return np.asarray(x[places], dtype=np.float16)
 
 
 def _overlooked(detector: Detector, known: KnownAnomalies) -> tuple[str, ...]:

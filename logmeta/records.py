@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final, TypeAlias
 
@@ -93,7 +93,11 @@ def severity_of(score: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ScoredLine:
-    """A line with its verdict. Higher `raw_score` and `score` are more anomalous."""
+    """A line with its verdict. Higher `raw_score` and `score` are more anomalous.
+
+    `features` of a record's first line (float16 as bytes) are what feedback on it learns from; they are no part of its
+    JSON.
+    """
 
     line_no: int
     record_line_no: int
@@ -114,6 +118,7 @@ class ScoredLine:
     reasons: tuple[Reason, ...] = ()
     typical: str | None = None
     flags: tuple[str, ...] = ()
+    features: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def template_id(self) -> str:

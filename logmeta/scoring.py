@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from logmeta.absorption import Quarantine, absorbing
-from logmeta.detector import Detector, in_streams
+from logmeta.detector import Detector
 from logmeta.drift import BLOCK, Drift, DriftMonitor
 from logmeta.records import IncidentUpdate, LogRecord, ScoredLine, ScoredWindow
 from logmeta.session import ScoringSession
 from logmeta.sources import LineReader, follow, read_records
+from logmeta.streams import in_streams
 
 
 def score_path(

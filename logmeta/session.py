@@ -13,7 +13,7 @@ from logmeta.alarms import AlarmState
 from logmeta.calibrate import score_of
 from logmeta.closing import OpenWindows
 from logmeta.evidence import Memory
-from logmeta.explain import reasons_for, sentences
+from logmeta.explain import KNOWN, reasons_for, sentences
 from logmeta.grouping import Line
 from logmeta.header import split_header
 from logmeta.incidents import IncidentTracker
@@ -107,7 +107,7 @@ class ScoringSession:
         verdicts = self._verdicts(events, records, found.features, found.head_of)
         if self._windows is not None:
             verdicts = self._with_windows(self._windows, verdicts, events, records, found.head_of)
-        out, ordinary = [], self.detector.lowered_by_template
+        out, ordinary, features = [], self.detector.lowered_by_template, found.features.astype(np.float16)
         for i, (record, event) in enumerate(zip(records, events, strict=True)):
             stream = self._stream(record.stream)
             head = found.head_of[i]
@@ -119,7 +119,7 @@ class ScoringSession:
             if head >= 0 and (explain == "all" or (explain == "alarms" and starts)):
                 verdict = self._explained(verdict, event, found.features[head], found.rows[head], found.facts[head],
                                           record)  # fmt: skip
-            line = self._line(record, event, verdict, starts, alarm_id)
+            line = self._line(record, event, verdict, starts, alarm_id, features[head].tobytes() if head >= 0 else None)
             self._incidents.see(line, event.seconds)
             out.append(self._repeated(line, event, verdict, ordinary) if head >= 0 else line)
         return out
@@ -208,7 +208,7 @@ class ScoringSession:
                 by, lately = self._lowered(stream, *(of[heads] for of in less))
                 raw[heads] -= by
                 window[heads] -= lately
-        added = detector.all_added(templates)
+        added = detector.all_added(templates, x)
         raw += added
         surprise = detector.calibration.surprise(raw)
         scores = score_of(surprise, detector.level.level)
@@ -241,6 +241,7 @@ class ScoringSession:
         words = sentences(shape.template, message, shape.level_word, facts, missing, typical)
         detector = self.detector
         added = {kind: float(more[0]) for kind, more in detector.added([shape.template]).items()}
+        added[KNOWN] += float(detector.taught(x[None])[0])
         reasons = reasons_for(detector.own_scores, x, detector.base.centre, row, words, added)
         return verdict._replace(typical=typical, reasons=reasons)
 
@@ -252,7 +253,13 @@ class ScoringSession:
         return self._reader.parser.templates[int(like.argmax())]
 
     def _line(
-        self, record: LogRecord, event: ParsedEvent, verdict: _Verdict, starts: bool, alarm_id: str | None
+        self,
+        record: LogRecord,
+        event: ParsedEvent,
+        verdict: _Verdict,
+        starts: bool,
+        alarm_id: str | None,
+        features: bytes | None,
     ) -> ScoredLine:
         detector = self.detector
         return ScoredLine(
@@ -275,4 +282,5 @@ class ScoringSession:
             reasons=verdict.reasons,
             typical=verdict.typical,
             flags=record.flags if event.is_head else (*record.flags, "continuation"),
+            features=features,
         )

@@ -28,13 +28,15 @@ MAX_BY_CHARS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ScoredAs:
-    """The line that a word is on: its template, and what it scored under which version (None: the current one)."""
+    """The line that a word is on: its template, what it scored under which version (None: the current one), and the
+    features that were kept of it."""
 
     source: str
     template: str
     raw_score: float
     version: str | None = None
     alarm_id: str | None = None
+    features: bytes | None = None
 
 
 async def give_feedback(scorer: Scorer, request: Request) -> Response:
@@ -72,12 +74,13 @@ def _line(scorer: Scorer, parsed: dict[str, Any]) -> ScoredAs:
         raise UnknownError("unknown_alarm", f"no alarm {alarm_id[:60]!r}: it was never there, or has expired")
     if template_id(alarm["template"]) != alarm["template_id"]:
         raise UsageError("the alarm's template is not kept as the detector has it; label the line by its document")
-    return ScoredAs(alarm["source"], alarm["template"], alarm["raw_score"], alarm["version"], alarm_id)
+    said = (alarm["source"], alarm["template"], alarm["raw_score"], alarm["version"])
+    return ScoredAs(*said, alarm_id, scorer.history.features(alarm_id))
 
 
 def _take(scorer: Scorer, line: ScoredAs, anomalous: bool, by: str | None) -> Result:
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    label = Label(line.template, anomalous, _without_labels(scorer, line), by, at)
+    label = Label(line.template, anomalous, _without_labels(scorer, line), by, at, line.features)
     done = publish_change(
         scorer.sources, line.source, lambda old: replace(old, labels=labelled(old.labels, label)), why="feedback", by=by
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from logmeta import Detector
-from logmeta.detector import in_streams
 from logmeta.records import as_records
+from logmeta.streams import in_streams
 
 HOSTS = ("alpha", "beta", "gamma")
 

@@ -17,6 +17,7 @@ from logs import lines
 from running import await_that, start_scorer
 
 from logmeta.feedback import Label
+from logmeta.meta.features import WIDTH
 from logmeta.registry import Registry
 
 FAILED = "2026-11-22 17:00:06.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
@@ -107,6 +108,16 @@ def test_a_label_holds_what_the_line_scored_without_any_whichever_version_scored
     lowered = max(told) + np.std(told) + 0.5 - detector.calibration.raw_at(-math.log(detector.level.level))
     assert three["raw_score"] == pytest.approx(later["raw_score"] + lowered, abs=1e-4)
     assert [label["number"] for label in labels(api, source)] == [1, 2, 3]
+
+
+def test_a_word_on_an_alarm_keeps_what_its_line_looked_like_and_one_on_a_document_cannot(api, source, scorer, base):
+    verdict = alarmed(api, source)
+    said(api, alarm_id=verdict["alarm_id"], anomalous=True)
+    said(api, source=source, template="other words", raw_score=9.0, anomalous=True)
+    of_alarm, of_document = Registry(scorer.folder / "detectors").load(source, base=base).labels
+    assert len(of_alarm.features) == WIDTH * np.dtype(np.float16).itemsize
+    assert of_document.features is None
+    assert all("features" not in label for label in labels(api, source))
 
 
 def test_of_two_words_that_contradict_the_last_one_counts_and_the_answer_says_which_went(api, source):
@@ -275,7 +286,7 @@ def test_an_expired_alarm_can_be_labelled_no_more_and_scoring_goes_on(tmp_path):
             [journal] = (tmp_path / "detectors").glob("journal-*.sqlite")
             journal.unlink()
             score(api, "payments", FAILED)
-            await_that(journal.exists)
+            await_that(lambda: api.get("/v1/alarms").status_code == 200)  # the new file has its tables
             answer = api.post("/v1/feedback", json={"alarm_id": verdict["alarm_id"], "anomalous": False})
             assert (answer.status_code, answer.json()["error"]["type"]) == (404, "unknown_alarm")
     finally:

@@ -11,6 +11,7 @@ import pytest
 from logmeta.detector import Detector
 from logmeta.errors import UsageError
 from logmeta.feedback import MOST_LABELS, Label, labelled, lowered, without
+from logmeta.records import as_records
 
 QUIET = Label("a template", False, 5.0)
 
@@ -93,6 +94,51 @@ def test_what_resembles_a_named_anomaly_scores_higher_and_nothing_scores_lower(o
     after = list(own.score(log))
     assert after[new.line_no - 1].raw_score > before[new.line_no - 1].raw_score + 1
     assert all(a.raw_score >= b.raw_score - 1e-5 for a, b in zip(after, before, strict=True))
+
+
+@pytest.fixture(scope="module")
+def missed(before, detector):
+    """The oddest line that did not alarm of a template that the detector knows, of which likeness says nothing."""
+    known = set(detector.memory.templates)
+    usual = [x for x in before if x.alarm_id is None and x.template in known and x.line_no == x.record_line_no]
+    return max(usual, key=lambda line: line.raw_score)
+
+
+def test_a_missed_line_in_usual_words_raises_what_looks_like_it_and_lowers_nothing(own, before, missed, log):
+    own.feedback(missed, anomalous=True)
+    rises = np.array([b.raw_score - a.raw_score for a, b in zip(before, own.score(log), strict=True)])
+    assert rises[missed.line_no - 1] > 0
+    assert rises.min() >= 0
+    assert rises[missed.line_no - 1] > np.quantile(rises, 0.95)
+    assert own.taught(own.support).max() == pytest.approx(0, abs=1e-4)
+    (line,) = own.session().score(list(as_records([missed.message])), explain="all")
+    assert line.features is not None
+
+
+def test_a_line_without_features_or_a_detector_without_support_is_labelled_all_the_same(own, missed):
+    own.feedback(replace(missed, features=None), anomalous=True)
+    assert own.few_shot is None
+    own.feedback(missed, anomalous=True)
+    assert own.few_shot is not None
+    assert replace(own, support=own.support[:0]).few_shot is None
+
+
+def test_taking_the_word_back_takes_what_it_taught(own, missed):
+    own.feedback(missed, anomalous=True)
+    assert own.few_shot is not None
+    own.undo_feedback(1)
+    assert own.few_shot is None
+
+
+def test_what_a_label_taught_survives_saving_and_its_id_stays(own, missed, before, tmp_path):
+    own.feedback(replace(missed, template="other words", features=None), anomalous=True)
+    label = own.feedback(missed, anomalous=True)
+    own.save_pretrained(tmp_path / "taught")
+    again = Detector.from_pretrained(tmp_path / "taught")
+    assert [one.features for one in again.labels] == [None, missed.features]
+    assert again.labels[1].id == label.id == replace(label, features=None).id
+    x = np.array([np.frombuffer(line.features, np.float16) for line in before[:300] if line.features])
+    assert again.taught(x).tolist() == own.taught(x).tolist()
 
 
 def test_labels_survive_saving(own, odd, log, tmp_path):

@@ -85,6 +85,16 @@ def test_an_alarm_is_kept_with_ten_lines_of_its_stream_before_and_after_it(path,
     assert alarm["reasons"] == [{"kind": "rare", "text": "it is rare", "weight": 1.0}]
 
 
+def test_what_feedback_learns_from_is_kept_for_it_and_shown_to_nobody(path, reader):
+    alarm = replace(line(1, "a", starts=True, score=0.8), features=b"\x00\x01")
+    kept(path, batch([alarm, line(2, "b", starts=True, stream="other")]))
+    assert reader.features("a") == b"\x00\x01"
+    assert reader.features("b") is None
+    assert reader.features("never") is None
+    assert "features" not in reader.alarm("a")
+    assert all("features" not in one for one in reader.alarms(Slice())[0])
+
+
 def test_an_alarm_goes_on_when_its_next_lines_come_in_later_batches_and_pages(path, reader):
     book, file = Book(), Store(path, Bounds())
     for lines in (

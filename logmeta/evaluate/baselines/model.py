@@ -16,7 +16,7 @@ import numpy as np
 
 from logmeta.artifact import write_beside
 from logmeta.calibrate import DEFAULT_LINES_PER_DAY, AlarmLevel, Calibration
-from logmeta.detector import BATCH, MetaModel, in_streams
+from logmeta.detector import BATCH, MetaModel
 from logmeta.errors import ArtifactError, InputError
 from logmeta.evaluate.baselines.fit import Fitted, SupportWindows, fit_windows, read_support
 from logmeta.evaluate.baselines.lesson import Vectors
@@ -24,6 +24,7 @@ from logmeta.evaluate.baselines.stream import BaselineSession
 from logmeta.evaluate.units import Reader
 from logmeta.onboarding import MIN_LINES
 from logmeta.records import AlarmBudget, JsonValue, LogRecord, ModelId, ScoredLine, as_records
+from logmeta.streams import in_streams
 from logmeta.window import FloatArray
 from logmeta.windows import Window
 

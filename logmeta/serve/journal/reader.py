@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from logmeta.serve.journal.book import BUCKET_S
 
 MAX_BUCKETS: Final = 500
 _WAIT_S: Final = 2.0
+_FEATURES: Final = "features"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,14 @@ class JournalReader:
             found = "SELECT * FROM alarms WHERE alarm_id = ? ORDER BY id DESC LIMIT 1"
             row = connection.execute(found, (alarm_id,)).fetchone()
         return row and {**_alarm(row), "before": _lines(row["before"]), "after": _lines(row["after"])}
+
+    def features(self, alarm_id: str) -> bytes | None:
+        """What feedback on an alarm's first line learns from; None where that is not kept."""
+        with self._reading() as connection:
+            found = "SELECT line FROM alarms WHERE alarm_id = ? ORDER BY id DESC LIMIT 1"
+            row = connection.execute(found, (alarm_id,)).fetchone()
+        kept = row and orjson.loads(row["line"]).get(_FEATURES)
+        return b64decode(kept) if kept else None
 
     def timeline(self, source: str | None, hours: float) -> Result:
         """Counts per step over the last hours, oldest first; a step in which nothing was scored is left out."""
@@ -115,6 +125,7 @@ def _next(rows: Sequence[sqlite3.Row], limit: int) -> str | None:
 
 def _alarm(row: sqlite3.Row) -> Result:
     line: dict[str, Any] = orjson.loads(row["line"])
+    line.pop(_FEATURES, None)  # nobody looks at them
     names = {name: row[name] for name in ("alarm_id", "source", "template_id", "lines", "top_score")}
     return {**line, **names, "at": iso(row["at"]), "severity": severity_of(row["top_score"]), "cursor": str(row["id"])}
 

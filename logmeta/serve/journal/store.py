@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +188,7 @@ def _line_fields(alarm: Alarm) -> dict[str, JsonValue]:
         "version": line.model.version,
         "reasons": [{**reason.to_dict(), "text": stored_text(reason.text)} for reason in line.reasons],
         "typical": None if line.typical is None else stored_template(line.typical),
+        "features": None if line.features is None else b64encode(line.features).decode(),
     }
 
 
