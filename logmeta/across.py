@@ -40,7 +40,7 @@ class Share:
 class Followed:
     """How often a template was followed by one of another stream, and by how many different ones."""
 
-    times: int = 0
+    times: float = 0.0
     kinds: int = 0
 
 
@@ -66,7 +66,7 @@ class Across:
     total: float = 0.0
     short_total: float = 0.0
     shares: dict[int, Share] = field(default_factory=dict)
-    pairs: dict[tuple[int, int], int] = field(default_factory=dict)
+    pairs: dict[tuple[int, int], float] = field(default_factory=dict)
     followed: dict[int, Followed] = field(default_factory=dict)
     last_stream: int = -1
     last_template: int = -1
@@ -136,6 +136,12 @@ class Across:
                 self.next_due = min(self.next_due, self.lines + _PAUSE)
             else:
                 self.next_due = min(self.next_due, share.line + _PATIENCE * share.longest)
+
+    def fade(self, weight: float) -> None:
+        """Let which template follows which count for that part of what it did (0-1)."""
+        self.pairs = {pair: weight * count for pair, count in self.pairs.items()}
+        for one in self.followed.values():
+            one.times *= weight
 
     def copy(self) -> Across:
         """A state of its own, equal to this one."""

@@ -51,6 +51,9 @@ class _Verdict(NamedTuple):
     reasons: tuple[Reason, ...] = ()
 
 
+# What was counted before a deploy weighs like so many lines, as many as a source is onboarded from. Set with the alarms
+# of docs/drift.md in view: 100 to 500 do as well.
+_BEFORE_DEPLOY: Final = 200.0
 _NOTHING: Final = _Verdict(0.0, 0.0, 1.0, 0.0, 1.0, 0.0)
 
 
@@ -62,6 +65,7 @@ class ScoringSession:
         self._known = len(self._reader.parser.templates)
         self._streams: dict[str | None, _Stream] = {}
         self._incidents, self._told = IncidentTracker(), Told()
+        self.detector = detector
         self.recalibrate(detector)
         self._windows = None if detector.window_scorer is None else OpenWindows(detector.window_scorer)
 
@@ -86,7 +90,13 @@ class ScoringSession:
         return deepcopy(self, known)
 
     def recalibrate(self, detector: Detector) -> None:
-        """Go on with a refreshed version of the detector: another calibration, the same of everything else."""
+        """Go on with a version of the detector that differs in its calibration, labels or what is absorbed only.
+
+        What is absorbed brings new habits with it: how often its lines come, and behind which. The context learns them
+        sooner when it holds less to the old ones.
+        """
+        if set(detector.absorbed) - set(self.detector.absorbed):
+            self._reader.context.fade(_BEFORE_DEPLOY)
         self.detector = detector
         self._threshold = -float(np.log(detector.level.level))
         self._alarm_at = detector.calibration.raw_at(self._threshold)

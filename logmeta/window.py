@@ -73,6 +73,10 @@ class Tally:
     seen: int = 0
     routine: bool = False
 
+    def no_routine(self) -> None:
+        """It is due no more, until it has come regularly again."""
+        self.routine, self.seen = False, 0
+
 
 @dataclass(slots=True)
 class Slot:
@@ -196,6 +200,22 @@ class Context:
     def restart_clock(self) -> None:
         """Forget the time of the last line, as when another file begins: a pause between files is no evidence."""
         self.seconds = math.nan
+
+    def fade(self, most: float) -> None:
+        """Let what was counted so far weigh like `most` lines at most, so that new habits are learned in as many lines:
+        how often templates come, and which follow which. Routine lines that are overdue are due no more.
+
+        Shares stay as they are, and so does how surprising a new template is.
+        """
+        weight = min(1.0, most / max(self.total, 1.0))
+        self.total *= weight
+        self.new_templates *= weight
+        self.pairs = {pair: weight * count for pair, count in self.pairs.items()}
+        self.across.fade(weight)
+        for tally in self.tallies.values():
+            tally.long *= weight
+            if tally.routine and self._late(tally) > 0:
+                tally.no_routine()
 
     def _level(self, level: int, out: list[float]) -> None:
         levels = self.levels
@@ -341,14 +361,18 @@ class Context:
         """How overdue the routine lines are together, in nats; one that stays away for 30 periods is forgotten."""
         total, self.next_due = 0.0, math.inf
         for number, tally in [(n, t) for n, t in self.tallies.items() if t.routine][:MAX_ROUTINES]:
-            late = self.seconds - tally.seconds - _patience(tally)
+            late = self._late(tally)
             if late > 30 * tally.gap:
-                tally.routine, tally.seen = False, 0
+                tally.no_routine()
             elif late > 0:
                 total += 2.0 * math.log1p(late / (0.25 * tally.gap + tally.gap_dev))
                 self._note("missing", (number, tally.gap, self.seconds - tally.seconds))
             self.next_due = min(self.next_due, tally.seconds + _patience(tally))
         return total
+
+    def _late(self, tally: Tally) -> float:
+        """For how many seconds a routine line is overdue; negative when it is not."""
+        return self.seconds - tally.seconds - _patience(tally)
 
 
 def _patience(tally: Tally) -> float:

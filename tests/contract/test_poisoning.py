@@ -20,6 +20,7 @@ from logmeta.datasets.labelled import ANOMALOUS
 from logmeta.datasets.live import live_folder
 from logmeta.detector import MetaModel
 from logmeta.evaluate.metrics import ranking
+from logmeta.feedback import Absorbed
 from logmeta.header import split_header
 
 POSTGRESQL = Path(__file__).parents[2] / "fixtures" / "postgresql"
@@ -127,6 +128,20 @@ def test_near_copies_of_ordinary_lines_rank_above_them(session, ordinary):
     scores = [alone(session, line).raw_score for line in lines]
     above = np.sign(np.array(copies)[:, None] - np.array(scores)[None, :])
     assert np.mean(above + 1) / 2 > 0.8
+
+
+def test_a_staged_deploy_hides_no_bad_lines_behind_it(session, ordinary, bad):
+    """Whoever gets harmless lines absorbed, made of the words of bad ones, makes the context hold less to the past."""
+    texts = [" ".join(sorted(WORD.findall(text))) for text in bad]
+    staged = [replace(ordinary[1_200], text=text) for text in texts]
+    opened = session.copy()
+    templates = {line.template for line in opened.score(staged * 10, explain="none")}
+    opened.score(ordinary[1_200:1_400], explain="none")
+    absorbed = tuple(Absorbed(template, 50.0, 5, 1, "2026-01-01T00:00:00") for template in templates)
+    lines = [replace(ordinary[1_400], text=text) for text in bad]
+    before = sum(alone(opened, line).alarm_id is not None for line in lines)
+    opened.recalibrate(replace(opened.detector, absorbed=absorbed))
+    assert sum(alone(opened, line).alarm_id is not None for line in lines) >= 0.9 * before > 0
 
 
 def padded_before(text, pad):

@@ -6,6 +6,7 @@ from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from logmeta.absorption import MOST_ABSORBED, PER_DAY, Quarantine, absorbing, without_absorbed
@@ -144,6 +145,21 @@ def test_absorbed_lines_alarm_no_more_are_kept_and_undone_without_a_trace(own, t
     again.absorbed = without_absorbed(again.absorbed, own.absorbed[0].id)
     assert [one.to_dict() for one in again.score(log)] == [one.to_dict() for one in before]
     assert without_absorbed(own.absorbed, "all") == ()
+
+
+def test_an_open_session_learns_a_deploys_habits_sooner_once_something_is_absorbed(detector, test_log):
+    changed = replace(detector, absorbed=(Absorbed("a template that never comes", 9.0, 5, 2, "2026-01-01T00:00:00"),))
+    ordinary, renamed = test_log[:600], [text.replace("connection", "linkup") for text in test_log[:600]]
+    sessions = [detector.session() for _ in range(3)]
+    for session in sessions:
+        session.score(list(as_records(ordinary)), explain="none")
+    _, same, faded = sessions
+    same.recalibrate(detector)
+    faded.recalibrate(changed)
+    faded.recalibrate(detector)  # undone: what is absorbed goes, the context goes on
+    told = [[one.raw_score for one in s.score(list(as_records(renamed)), explain="none")] for s in sessions]
+    assert told[1] == told[0]
+    assert np.mean(told[2][300:]) < np.mean(told[0][300:])
 
 
 def test_undoing_what_was_never_absorbed_is_refused():

@@ -35,6 +35,13 @@ def test_the_surprise_of_a_pair_across_streams_is_the_one_worked_out_by_hand():
     assert odd.order == pytest.approx(math.log(0.01 / p))
 
 
+def test_the_surprise_of_a_faded_pair_is_the_one_worked_out_by_hand():
+    across, _ = alternating(2, 200)
+    across.fade(0.1)
+    odd = across.observe(0, 7, 0.01)
+    assert odd.order == pytest.approx(math.log(0.01 / ((0 + 1 * 0.01) / (9.9 + 1))))
+
+
 def test_a_pair_within_a_stream_is_left_to_that_stream():
     across, _ = alternating(2, 200)
     assert across.observe(1, 7, 0.01).order == 0

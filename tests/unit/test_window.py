@@ -137,6 +137,37 @@ def test_a_line_without_a_time_has_no_evidence_of_time():
     assert (found["rate"], found["pause"], found["missing"], found["burst_time"]) == (0, 0, 0, 0)
 
 
+def renamed(source):
+    """Evidence of each line once a source in three steps says two of them in other words."""
+    return [source.observe(line) for line in ["begin", "toil", "stop"] * 40]
+
+
+def test_faded_counts_keep_their_shares_and_learn_new_habits_sooner():
+    held, faded = (Source(timed=False).after(["begin", "work", "end"] * 400) for _ in range(2))
+    faded.context.fade(100)
+    assert faded.context.total == pytest.approx(100)
+    assert faded.context.tallies[0].long / 100 == pytest.approx(held.context.tallies[0].long / held.context.total)
+    one, other = renamed(held), renamed(faded)
+    assert other[1]["new_template"] == pytest.approx(one[1]["new_template"], abs=0.05)  # still as new
+    for kind in ("order", "burst_long", "rare"):
+        assert sum(found[kind] for found in other) < 0.7 * sum(found[kind] for found in one)
+
+
+def test_a_context_that_weighs_less_is_not_faded(steady):
+    before = repr(steady.context)
+    steady.context.fade(10_000)
+    assert repr(steady.context) == before
+
+
+def test_fading_forgets_a_routine_that_is_overdue_and_no_other():
+    lines = [at(i, {0: "heartbeat", 5: "flush"}.get(i % 10, "tick 1 ok")) for i in range(300)]
+    source = Source().after(lines)
+    source.after([at(300 + i, "flush" if i % 10 == 5 else "tick 1 ok") for i in range(60)])
+    source.context.fade(100)
+    assert source.observe(at(360, "tick 1 ok"))["missing"] == 0
+    assert [source.observe(at(361 + i, "tick 1 ok"))["missing"] for i in range(40)][-1] > 2  # now the flush
+
+
 def test_a_copy_shares_nothing_with_what_it_was_copied_from(steady):
     original, copy = steady.context, steady.context.copy()
     assert repr(copy) == repr(original)
