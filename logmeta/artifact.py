@@ -44,6 +44,7 @@ MANIFEST: Final = "manifest.json"
 TEMPLATES: Final = "templates.json"
 FILES: Final = ("weights.safetensors", TEMPLATES, "calibration.safetensors", "README.md")
 _LARGEST: Final = 512 * 2**20
+_ONBOARDED: Final = "onboarded_"
 _ACROSS_TABLES: Final = ("shares", "pairs", "followed")
 _TABLES: Final = ("tallies", "pairs", "followers", "words", "slots", "bank", "facts", "banked", "across")
 
@@ -105,6 +106,7 @@ def _arrays(detector: Detector) -> dict[str, npt.NDArray[Any]]:
     arrays = {
         **_calibration_arrays("", detector.calibration),
         **_calibration_arrays("window_", detector.window_calibration),
+        **({} if detector.onboarded is None else _calibration_arrays(_ONBOARDED, detector.onboarded)),
         "candidates": reference.candidates.vectors,
         "log_prior": reference.candidates.log_prior,
         "embeddings": reference.embeddings,
@@ -296,6 +298,7 @@ def _build(folder: Path, manifest: Mapping[str, Any], base: BaseModel) -> Detect
         memory=_memory(manifest, data, arrays),
         calibration=_calibration("", arrays),
         window_calibration=_calibration("window_", arrays),
+        onboarded=_calibration(_ONBOARDED, arrays) if f"{_ONBOARDED}scores" in arrays else None,
         budget=AlarmBudget(manifest["alarm_budget_per_day"]),
         lines_used=manifest["lines_used"],
         span_s=manifest["span_s"],

@@ -119,7 +119,7 @@ class Detector:
     """A base model adapted to and calibrated for one source. Scoring never changes it.
 
     `support` (n, WIDTH) are features of ordinary lines, which labelled ones are held against; a detector of an earlier
-    release has none of them.
+    release has none of them. `onboarded` is the calibration of onboarding where a later one has taken its place.
     """
 
     base: BaseModel
@@ -145,6 +145,7 @@ class Detector:
     absorbed: tuple[Absorbed, ...] = ()
     canaries: Canaries = field(default_factory=Canaries)
     support: FloatArray = field(default_factory=lambda: np.zeros((0, WIDTH), np.float16))
+    onboarded: Calibration | None = None
 
     @cached_property
     def level(self) -> AlarmLevel:
@@ -162,6 +163,11 @@ class Detector:
         return WindowScorer(
             self.source, self.window, self.windows, self.window_calibration, level, self.model, self.memory.templates
         )
+
+    @property
+    def first_calibration(self) -> Calibration:
+        """The calibration of onboarding."""
+        return self.onboarded or self.calibration
 
     @property
     def provisional(self) -> bool:

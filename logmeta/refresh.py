@@ -2,11 +2,14 @@
 
 Two hundred lines calibrate roughly; thousands of later ones do it better, and a source changes. Nothing but the
 calibration is touched: a refreshed detector is a version of its own, which can be rolled back. Lines of an alarm, or
-near one, take no part, and the guard refuses a pool that is nothing like what calibrated before.
+near one, take no part, and the guard refuses a pool that is nothing like what calibrated before. Whoever writes lines
+that hardly do not alarm could still raise the level a little with every refresh: it may lie a step above the one of
+onboarding at most, ever.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -26,6 +29,7 @@ KEPT: Final = 5_000
 FEWEST: Final = 1_000
 NEAR: Final = 50
 _ASKED: Final = 0.1
+MOST_RISE: Final = 0.5  # raw-score units; without an attack the level falls on all systems that we have
 _MOST_BEYOND: Final = 0.3  # of the pool, where a tenth was asked: more is a change that a person should see
 
 
@@ -59,13 +63,15 @@ class QuietPool:
 
 
 def recalibrated(detector: Detector, pool: QuietPool) -> Detector | None:
-    """The detector calibrated on the latest quiet lines alone, however unlike earlier ones; None where they are few."""
+    """The detector calibrated on the latest quiet lines alone, however unlike earlier ones; None where they are few, or
+    would raise the alarm level too far."""
     scores = np.array(pool.scores, dtype=np.float64)[-FEWEST:]
     return None if len(scores) < FEWEST else _on(detector, scores)
 
 
 def refreshed(detector: Detector, pool: QuietPool) -> Detector | None:
-    """The detector calibrated on the pool, or None where the pool is too small or the guard refuses it."""
+    """The detector calibrated on the pool; None where that is too small, unlike what calibrated before, or would raise
+    the alarm level too far."""
     scores = np.array(pool.scores, dtype=np.float64)
     if len(scores) < max(FEWEST, len(detector.calibration.scores)):
         return None
@@ -74,6 +80,9 @@ def refreshed(detector: Detector, pool: QuietPool) -> Detector | None:
     return _on(detector, scores)
 
 
-def _on(detector: Detector, scores: FloatArray) -> Detector:
-    calibration = Calibration.fit(scores, usual_tail=detector.base.usual_tail)
-    return replace(detector, calibration=calibration, achieved=achieved_shares(scores))
+def _on(detector: Detector, scores: FloatArray) -> Detector | None:
+    calibration, first = Calibration.fit(scores, usual_tail=detector.base.usual_tail), detector.first_calibration
+    surprise = -math.log(detector.level.level)
+    if calibration.raw_at(surprise) > first.raw_at(surprise) + MOST_RISE:
+        return None
+    return replace(detector, calibration=calibration, onboarded=first, achieved=achieved_shares(scores))

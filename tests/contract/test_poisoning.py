@@ -22,6 +22,8 @@ from logmeta.detector import MetaModel
 from logmeta.evaluate.metrics import ranking
 from logmeta.feedback import Absorbed
 from logmeta.header import split_header
+from logmeta.refresh import MOST_RISE, QuietPool, refreshed
+from logmeta.regression import falls_behind
 
 POSTGRESQL = Path(__file__).parents[2] / "fixtures" / "postgresql"
 WORD = re.compile(r"[A-Za-z]{4,}")
@@ -128,6 +130,24 @@ def test_near_copies_of_ordinary_lines_rank_above_them(session, ordinary):
     scores = [alone(session, line).raw_score for line in lines]
     above = np.sign(np.array(copies)[:, None] - np.array(scores)[None, :])
     assert np.mean(above + 1) / 2 > 0.8
+
+
+def alarm_at(detector):
+    return detector.calibration.raw_at(-np.log(detector.level.level))
+
+
+def test_lines_just_below_the_alarm_level_hardly_raise_it_and_bad_lines_stay_loud(session, ordinary, bad):
+    detector, pool = session.detector, QuietPool()
+    usual = [line for line in session.copy().score(ordinary[1_200:3_200], explain="none") if line.alarm_id is None]
+    for round_ in range(5):
+        just_below = replace(usual[0], raw_score=alarm_at(detector) - 0.01)
+        pool.see(just_below if n % 50 == 49 else line for n, line in enumerate(islice(cycle(usual), 2_000 * 2**round_)))
+        candidate = refreshed(detector, pool)
+        if candidate is not None and falls_behind(detector, candidate) is None:
+            detector = candidate
+    assert alarm_at(detector) <= alarm_at(session.detector) + MOST_RISE
+    raw = np.array([alone(session, replace(ordinary[1_200], text=text)).raw_score for text in bad])
+    assert np.mean(raw >= alarm_at(detector)) >= 0.9
 
 
 def test_a_staged_deploy_hides_no_bad_lines_behind_it(session, ordinary, bad):
