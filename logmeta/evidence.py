@@ -28,7 +28,7 @@ from logmeta.encode.text import TemplateVectors
 from logmeta.floods import Flood
 from logmeta.meta.features import COLUMNS, SMOOTHED, Precedent, empty_carry, smoothed
 from logmeta.parse import ParsedEvent, Parser, TemplateTree
-from logmeta.window import EVIDENCE, Context, Fact, FloatArray
+from logmeta.window import EVIDENCE, LEARNED, SUPPORT, Context, Fact, FloatArray
 
 MAX_STREAMS: Final = 2_000
 MAX_EMBEDDINGS: Final = 1_000
@@ -267,6 +267,8 @@ class EvidenceReader:
         candidates = Candidates(vectors, np.log(counts / counts.sum()).astype(np.float32))
         reference = replace(memory.reference, candidates=candidates)
         templates = tuple(self.parser.templates)
+        since = memory.context.words
+        self.context.words = {word: since.get(word, LEARNED) for word in self.context.words}
         return replace(
             memory, templates=templates, context=self.context, reference=reference, precedent=self._precedent
         )
@@ -291,7 +293,8 @@ class Memory:
 
     def parser(self) -> Parser:
         """A parser of its own with the support's templates."""
-        parser = Parser(self.tree, timed=self.timed, privacy=self.privacy)
+        words = frozenset(word for word, since in self.context.words.items() if since == SUPPORT)
+        parser = Parser(self.tree, timed=self.timed, privacy=self.privacy, words=words)
         for template in self.templates:
             parser.number_of(template)
         return parser

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Final, NamedTuple
 
 from drain3.drain import Drain, LogCluster
@@ -30,11 +31,13 @@ MAX_NUMBERED: Final = 20_000  # templates of a reader; those met later share one
 OVERFLOW: Final = "<more>"
 MAX_TEMPLATE_TOKENS: Final = 32
 _SAID: Final = 8
+_FEWEST: Final = 3  # unknown words of a long message that are its template; one or two are mostly names
 MAX_RECORD_LINES: Final = 1_000
 _RUNS: Final = re.compile(r"\d+(?:\.\d+)?")
 _WORD: Final = re.compile(r"[A-Za-z][a-z]{2,}|[A-Z]{3,}")
 _STACK: Final = re.compile(r"^(?:\s+\S|Caused by: |Traceback |\.\.\. \d+ more|[}\])])")
 WILDCARD: Final = "<*>"
+_NAMED: Final = re.compile(r"<[A-Z\d]+>")
 MAX_NUMBER: Final = 1e300  # a number of more digits would be infinite
 
 
@@ -126,6 +129,22 @@ def _cut(masked: str) -> str:
     return " ".join([*tokens[: MAX_TEMPLATE_TOKENS - len(said)], *said])
 
 
+def _unusual(masked: str, words: Collection[int]) -> str:
+    """Of a message too long for a template, the words that its source does not say, each with its neighbours, once.
+
+    So a template of words that nobody knows is not made alike to ordinary ones by ordinary words round them. Where
+    nothing is known of the source's words, little of the message is unusual or it says a failure signature: all of it.
+    """
+    tokens = masked.split()
+    if not words or len(tokens) <= MAX_TEMPLATE_TOKENS or signature_at(masked) is not None:
+        return masked
+    fresh = [any(fingerprint(word) not in words for word in words_of(_NAMED.sub(" ", token))) for token in tokens]
+    if sum(fresh) < _FEWEST:
+        return masked
+    near = map(any, zip([False, *fresh], fresh, [*fresh[1:], False], strict=False))
+    return " ".join(dict.fromkeys(compress(tokens, near)))
+
+
 @dataclass(slots=True)
 class ParseCounters:
     """What the parser did, for `/metrics` and `inspect`."""
@@ -149,7 +168,8 @@ class Parser:
     """Lines of one source to events: `known` is the detector's frozen tree, new shapes go to a tree of our own.
 
     With `privacy`, personal data and secrets are named before anything else sees a message. With `learn=True`
-    (onboarding) the given tree itself grows. Templates are numbered in the order they are met; `templates[i]` is the
+    (onboarding) the given tree itself grows. `words` are fingerprints of those that the source's support says (see
+    `_unusual`). Templates are numbered in the order they are met; `templates[i]` is the
     text of number i.
     """
 
@@ -157,6 +177,7 @@ class Parser:
     timed: bool = True
     learn: bool = False
     privacy: bool = False
+    words: Collection[int] = ()
     counters: ParseCounters = field(default_factory=ParseCounters)
     templates: list[str] = field(default_factory=list)
 
@@ -299,7 +320,7 @@ class Parser:
         if found is not None:
             return found, True
         self.counters.new_templates += 1
-        return self._own.learn(masked), False
+        return self._own.learn(_unusual(masked, self.words)), False
 
     def _seconds_of(self, shape: Shape, line: str) -> float:
         if shape.stamp == "iso" and not shape.stamp_from and line[:1].isdigit():

@@ -83,6 +83,7 @@ class ScoringSession:
             detector.base.encoders,
             memory.reference,
             memory.tree,
+            self._reader.parser.words,
             detector.window_scorer,
             detector.windows,
         )

@@ -47,6 +47,7 @@ EVIDENCE: Final = (
 )
 AT: Final = {name: i for i, name in enumerate(EVIDENCE)}
 BURST_SECONDS: Final = 5.0
+SUPPORT, LEARNED = 1, 2  # since when a word is known: the support says it, or lines that were learned later
 MAX_KEYS: Final = 20_000
 MAX_WORDS: Final = 100_000
 MAX_VALUES: Final = 512
@@ -233,7 +234,7 @@ class Context:
             return 0.0
         self._note("new_words", tuple(fresh))
         for word in fresh[: max(0, MAX_WORDS - len(known))]:
-            known[word] = 1
+            known[word] = SUPPORT
         surprise = -math.log(self.new_words / (self.lines + self.new_words + 1))
         self.new_words += 1
         return surprise * min(3.0, 1 + math.log(len(fresh)))

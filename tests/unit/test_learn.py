@@ -38,6 +38,14 @@ def test_what_was_learned_is_known_ordinary_and_kept_by_saving(own, deployed, ki
     assert [line.raw_score for line in again] == pytest.approx([line.raw_score for line in after], abs=1e-4)
 
 
+def test_a_message_of_many_words_is_known_when_it_was_learned(own, deployed, tmp_path):
+    long = [f"{line} {'database connection received ' * 10}" for line in deployed[:20]]
+    own.learn(long, including_alarms=True)
+    assert not any(line.new_template for line in own.score(long))
+    own.save_pretrained(tmp_path / "learned")
+    assert not any(line.new_template for line in Detector.from_pretrained(tmp_path / "learned").score(long))
+
+
 def test_lines_that_alarm_are_refused_with_the_first_of_them_and_nothing_is_learned(own, ordinary, killed):
     memory = own.memory
     with pytest.raises(InputError, match=r"line 21 alarms .*including_alarms"):

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logmeta.parse import MAX_NUMBER, MAX_RECORD_LINES, MAX_TEMPLATE_TOKENS, OVERFLOW, Parser, TemplateTree, is_timed
+from logmeta.parse import (
+    MAX_NUMBER,
+    MAX_RECORD_LINES,
+    MAX_TEMPLATE_TOKENS,
+    OVERFLOW,
+    Parser,
+    TemplateTree,
+    fingerprint,
+    is_timed,
+)
 
 ROOT = Path(__file__).parents[2]
 FORMATS = sorted((ROOT / "fixtures" / "formats").glob("*.log"))
@@ -268,6 +277,36 @@ def test_templates_beyond_the_bound_share_a_number_and_stay_new(monkeypatch):
     assert (parser.overflow, parser.templates[-1]) == (3, OVERFLOW)
     assert shapes[3].template != shapes[4].template
     assert parser.shape_of("bravo bravoish bravoling").template_index == 1
+
+
+ORDINARY = ["sensor", "sent", "reading", "from", "plant", "line", "gateway", "historian"]
+PAD = " ".join(ORDINARY * 5)
+KNOWN = frozenset(map(fingerprint, ORDINARY))
+
+
+@pytest.mark.parametrize("text", [f"{PAD} permission denied for table", f"permission denied for table {PAD}"])
+def test_ordinary_words_are_no_part_of_a_long_message_unless_they_stand_beside_unknown_ones(text):
+    (event,) = Parser(TemplateTree(), words=KNOWN).parse([text])
+    assert set(event.shape.template.split()) - {"historian", "sensor"} == {"permission", "denied", "for", "table"}
+
+
+def test_a_long_message_that_begins_as_a_known_one_is_that_one_whatever_follows():
+    (event,) = Parser(learned([PAD]), words=KNOWN).parse([f"{PAD} permission denied for table"])
+    assert event.shape.known
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"{PAD} permission denied for table", ()),  # nothing is known
+        (f"{PAD} alice bob", KNOWN),  # little is unusual
+        (f"{PAD} <NUM> <STR> 12 'x'", KNOWN),  # what varies is no word
+        ("permission denied for table " + " ".join(ORDINARY * 3), KNOWN),  # short enough
+    ],
+)
+def test_of_any_other_long_message_the_first_words_are_the_template(text, words):
+    (event,) = Parser(TemplateTree(), words=words).parse([text])
+    assert event.shape.template == " ".join(text.split()[:MAX_TEMPLATE_TOKENS])
 
 
 def test_no_number_of_words_before_it_hides_a_failure_signature():
