@@ -25,7 +25,7 @@ from logmeta.encode.sequence import (
     surprise_in_steps,
 )
 from logmeta.encode.text import TemplateVectors
-from logmeta.floods import Flood
+from logmeta.floods import Before, Flood
 from logmeta.meta.features import COLUMNS, SMOOTHED, Precedent, empty_carry, smoothed
 from logmeta.parse import ParsedEvent, Parser, TemplateTree
 from logmeta.window import EVIDENCE, LEARNED, SUPPORT, Context, Fact, FloatArray
@@ -103,7 +103,7 @@ class EvidenceReader:
         self._remembering: OrderedDict[int, StreamState] = OrderedDict()
         self.evicted_streams = 0
         self._flood = None if reference is None else Flood()
-        self._forget_from: int | None = None
+        self._over: Before | None = None  # what was known before a flood that ended in the last batch
 
     def read(self, events: Sequence[ParsedEvent], streams: Sequence[str | None]) -> Evidence:
         """Evidence of events in arrival order; `streams[i]` is the stream of event i."""
@@ -143,17 +143,33 @@ class EvidenceReader:
             return
         flood.see(is_new)
         if flood.begins:
-            flood.before = self.context.copy(), self._precedent.copy(), number + 1  # they are numbered as they come
+            carries = {name: state.carry for name, state in self.streams.items()}
+            templates = number + 1  # they are numbered as they come
+            flood.before = Before(self.context.copy(), self._precedent.copy(), carries, templates)
+            flood.before.context.take_back(flood.news)
         elif flood.ends and flood.before is not None:
-            self.context, self._precedent, self._forget_from = flood.before
+            self._over, flood.before = flood.before, None
+            self.context = self._over.context
             self.context.restart_clock()
-            flood.before = None
+            self._judge_as(self._over)
+
+    def _judge_as(self, before: Before) -> None:
+        """Smooth the next lines' evidence, and compare it with the past, as before a flood."""
+        self._precedent = before.precedent.copy()
+        for name, state in self.streams.items():
+            state.carry = before.carries[name] if name in before.carries else empty_carry()
 
     def settle(self) -> None:
-        """Between two batches: forget the templates of a flood that is over, so that their numbers are free again."""
-        number, self._forget_from = self._forget_from, None
-        if number is None:
+        """Between two batches: forget a flood that is over.
+
+        How strong the evidence was in the batch in which it ended is no precedent, and its templates' numbers are
+        free again.
+        """
+        over, self._over = self._over, None
+        if over is None:
             return
+        self._judge_as(over)
+        number = over.templates
         self.parser.forget(number)
         self._vectors, self._severities = self._vectors[:number], self._severities[:number]
         for state in self.streams.values():

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from logmeta.meta.features import Precedent
-from logmeta.window import Context
+from logmeta.window import Context, FloatArray
 
 LATELY: Final = 100  # lines
 _BEGINS: Final = 50  # of them are of templates that come for the first time
@@ -20,13 +20,22 @@ _ENDS: Final = 10
 _UNNUMBERED: Final = 5_000
 
 
+class Before(NamedTuple):
+    """What was known of a source when a flood began: `carries` by stream, and how many `templates` had a number."""
+
+    context: Context
+    precedent: Precedent
+    carries: dict[str | None, FloatArray]
+    templates: int
+
+
 @dataclass(slots=True)
 class Flood:
-    """Whether a source is flooded; `before` is what was known of it when that began, with how many templates."""
+    """Whether a source is flooded; `before` is what was known of it when that began."""
 
-    before: tuple[Context, Precedent, int] | None = None
+    before: Before | None = None
+    news: int = 0  # of the last 100 lines, those of templates that came for the first time
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=LATELY))
-    _new: int = 0
     _unnumbered: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     def is_first(self, template: str) -> bool:
@@ -41,14 +50,14 @@ class Flood:
     def see(self, is_new: bool) -> None:
         """A line's template comes for the first time, or again."""
         if len(self._recent) == LATELY:
-            self._new -= self._recent[0]
+            self.news -= self._recent[0]
         self._recent.append(is_new)
-        self._new += is_new
+        self.news += is_new
 
     @property
     def begins(self) -> bool:
-        return self.before is None and self._new > _BEGINS
+        return self.before is None and self.news > _BEGINS
 
     @property
     def ends(self) -> bool:
-        return self.before is not None and self._new < _ENDS
+        return self.before is not None and self.news < _ENDS

@@ -218,6 +218,15 @@ class Context:
             if tally.routine and self._late(tally) > 0:
                 tally.no_routine()
 
+    def take_back(self, news: int) -> None:
+        """Make another new template as surprising as before the last `news` of them, and a new word if these said some.
+
+        They did if the last line, which is one of them, did.
+        """
+        self.new_templates = max(1.0, self.new_templates - news)
+        if self.facts is not None and "new_words" in self.facts:
+            self.new_words = max(1.0, self.new_words - news)
+
     def _level(self, level: int, out: list[float]) -> None:
         levels = self.levels
         if level > 2:

@@ -62,6 +62,20 @@ def test_a_new_line_is_new_only_once(steady):
     assert steady.observe(at(601, "disk full"))["new_template"] == 0
 
 
+@pytest.mark.parametrize(
+    "news",
+    [[f"{letter}tick ok" for letter in "abcdefghijklmnopqrst"], ["ok" + i * " tick" for i in range(2, 22)]],
+    ids=["new words", "known words"],
+)
+def test_news_that_is_taken_back_leaves_other_news_as_surprising_as_it_was(steady, news):
+    before = steady.context.copy()
+    steady.after([at(600, text) for text in news])
+    assert steady.context.new_templates > before.new_templates + 15
+    steady.context.take_back(len(news))
+    assert steady.context.new_templates == pytest.approx(before.new_templates, abs=0.5)
+    assert steady.context.new_words == pytest.approx(before.new_words, rel=0.1)
+
+
 def test_the_longer_a_source_was_quiet_about_it_the_odder_a_new_line_is():
     short, long = Source().after(STEADY[:50]), Source().after(STEADY)
     assert long.observe(at(600, "disk full"))["new_template"] > short.observe(at(50, "disk full"))["new_template"]
