@@ -9,10 +9,11 @@ when they come alone.
 drip      one line in a hundred is bad, for 50,000 lines: the share of bad lines that carry an alarm's id, in the first
           and in the last fifth, at an alarm level of .01 (at the default budget, what alarms alone says a failure
           signature, and stays loud); `worn` counts only those that are anomalous without being told before
-flood     5,000 lines, each of a template of its own: templates kept, and incidents of the test log found behind it
+flood     behind all ordinary lines, so that no pause precedes the test log: 5,000 lines, each of a template of its own:
+          incidents of the test log found without it and behind it
 copies    ordinary lines with one word replaced by another: how often they rank above ordinary ones (AUROC)
-padding   at that level, bad lines behind and before 300 characters of the source's commonest words: how many of those
-          that are anomalous bare stay so
+padding   at that level, bad lines before and behind 300 characters of the source's commonest words, and behind as many
+          of them as make 32 words: how many of those that are anomalous bare stay so; in JSON, they are in the message
 support   5 % anomalies hidden among 200 ordinary lines (or sessions): line AP without and with, on the sets of DATA
 
 The shipped base model was trained on these systems.
@@ -44,6 +45,8 @@ from logmeta.evaluate.bases import MAIN
 from logmeta.evaluate.cell import Cell
 from logmeta.evaluate.results import OURS, Condition
 from logmeta.header import split_header
+from logmeta.masks import json_message
+from logmeta.parse import MAX_TEMPLATE_TOKENS
 from logmeta.records import LogRecord, ScoredLine
 from logmeta.session import ScoringSession
 from logmeta.told import REPEAT
@@ -54,6 +57,8 @@ DRIPPED, SHARE, KINDS = 50_000, 0.01, 5
 FLOOD, TEST = 5_000, 12_000
 COPIES, PAD = 200, 300
 WORD = re.compile(r"[A-Za-z]{4,}")
+JSON_MESSAGE = re.compile(r'"(?:msg|message|event)":\s*"((?:[^"\\]|\\.)*)"')
+PARTS = ("drip", "flood", "copies", "padding", "support")
 SETS = ("bgl_2k", "hdfs", "kalaki", "kalaki_sequences")
 
 
@@ -131,24 +136,36 @@ def copies(session: ScoringSession, later: Sequence[LogRecord]) -> dict[str, flo
     return {"copies": len(copied), "auroc": round(float(np.mean(above + 1) / 2), 3)}
 
 
-def padded_before(text: str, pad: str) -> str:
-    """Behind the header: who is logged cannot write before it."""
-    at = split_header(text).end
-    return f"{text[:at]}{pad} {text[at:]}"
+def padded(text: str, before: str = "", behind: str = "") -> str:
+    """A line with more words in its message: who is logged writes neither its header nor its JSON."""
+    said = JSON_MESSAGE.search(text) if text[:1] == "{" else None
+    start, end = said.span(1) if said else (split_header(text).end, len(text))
+    return text[:start] + f"{before} {text[start:end]} {behind}".strip() + text[end:]
 
 
 def padding(
     session: ScoringSession, later: Sequence[LogRecord], place: LogRecord, bad: Sequence[str]
 ) -> dict[str, int]:
     counts = Counter(word for record in later[:2_000] for word in WORD.findall(record.text))
-    common = [word for word, _ in counts.most_common(20)]
-    pad = " ".join(islice(cycle(common), 100))[:PAD]
-    behind = sum(alone(session, like(place, f"{text} {pad}")).alarm_id is not None for text in bad)
-    before = sum(alone(session, like(place, padded_before(text, pad))).alarm_id is not None for text in bad)
-    return {"bare": len(bad), "padded_behind": behind, "padded_before": before}
+    common = list(islice(cycle([word for word, _ in counts.most_common(20)]), 100))
+    pad = " ".join(common)[:PAD]
+
+    def stay(texts: Iterable[str]) -> int:
+        return sum(alone(session, like(place, text)).alarm_id is not None for text in texts)
+
+    def room(text: str) -> int:
+        _, message = json_message(text) or ("", text[split_header(text).end :])
+        return max(0, MAX_TEMPLATE_TOKENS - len(message.split()))
+
+    return {
+        "bare": len(bad),
+        "padded_behind": stay(padded(text, behind=pad) for text in bad),
+        "padded_before": stay(padded(text, before=pad) for text in bad),
+        "padded_to_32": stay(padded(text, before=" ".join(common[: room(text)])) for text in bad),
+    }
 
 
-def system(base: MetaModel, data: LabelledSet) -> dict[str, object]:
+def system(base: MetaModel, data: LabelledSet, attacks: Sequence[str]) -> dict[str, object]:
     lines = records(data.ordinary)
     detector, later = base.onboard(lines[:SUPPORT], source=data.name), lines[SUPPORT:]
     session, wary = detector.session(), at_level(detector, LEVEL).session()
@@ -157,11 +174,15 @@ def system(base: MetaModel, data: LabelledSet) -> dict[str, object]:
     place = later[WARM]
     bad = hardly_loud(detector, wary, place)
     row: dict[str, object] = {"system": data.name, "sha256": data.sha256, "bad_lines": len(bad)}
-    if bad:
+    if bad and "drip" in attacks:
         row["drip"] = drip(wary, later[WARM:], bad)
+    if bad and "padding" in attacks:
         row["padding"] = padding(wary, later, place, bad)
-    row["flood"] = flood(detector, session, place, data)
-    row["copies"] = copies(session, later)
+    if "copies" in attacks:
+        row["copies"] = copies(session, later)
+    if "flood" in attacks:
+        scored(session, later[WARM:])
+        row["flood"] = flood(detector, session, later[-1], data)
     return row
 
 
@@ -183,12 +204,12 @@ def dirty(base: MetaModel, name: str, data: Path, draws: int) -> dict[str, objec
 def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--draws", type=int, default=2)
-    parser.add_argument("--part", choices=("attacks", "support", "both"), default="both")
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     base, told = MetaModel.from_pretrained(), {}
-    if options.part != "support":
-        told["systems"] = list(followed(system(base, data) for data in live_sets(options.data)))
-    if options.part != "attacks":
+    if attacks := [part for part in options.part if part != "support"]:
+        told["systems"] = list(followed(system(base, data, attacks) for data in live_sets(options.data)))
+    if "support" in options.part:
         names = [*(data.name for data in live_sets(options.data)), *SETS]
         told["support"] = list(followed(supports(base, names, options.data, options.draws)))
     write_report(options, base, **told)
