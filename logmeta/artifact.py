@@ -92,6 +92,7 @@ def _write(detector: Detector, folder: Path) -> None:
     templates["canaries"] = detector.canaries.to_dict()
     if detector.windows is not None:
         templates["window_pairs"] = detector.windows.support.pairs
+        templates["window_spared"] = detector.windows.spared
     (folder / TEMPLATES).write_bytes(orjson.dumps(templates))
     save_file(_arrays(detector), folder / "calibration.safetensors")
     (folder / "README.md").write_text(_card(detector))
@@ -354,7 +355,8 @@ def _windows(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> WindowRefere
     if "window.counts" not in arrays:
         return None
     pairs = tuple(tuple((a, b) for a, b in of_window) for of_window in data["window_pairs"])
-    return WindowReference(Windows(arrays["window.counts"], arrays["window.edges"], arrays["window.shape"], pairs))
+    support = Windows(arrays["window.counts"], arrays["window.edges"], arrays["window.shape"], pairs)
+    return WindowReference(support, data.get("window_spared", 0))  # folders from before it were calibrated without
 
 
 def _context(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Context:

@@ -1,7 +1,9 @@
 """Whole windows (sessions above all) against the support's windows: what stops too early, lacks or repeats its lines.
 
 Each kind of evidence is put on one scale by the support's own windows, each judged by the others (cross-fitted): a
-conformal rank and a robust z. Their plain sum is the window's raw score; nothing is trained.
+conformal rank and a robust z. Their plain sum is the window's raw score; nothing is trained. A few of the support's
+windows may be anomalies that nobody saw: what only so few have, begin or end with is unseen, and those nearest to a
+window, or as odd as it, have no say.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from logmeta.errors import InputError
 from logmeta.habits import Habits, hellinger, roots
 from logmeta.window import FloatArray, IntArray
 
 MIN_WINDOWS: Final = 5
+SPARED: Final = 0.06  # a share of windows: 5 % may be anomalies, and a few beside them cut short; see decision 0021
 COLUMNS: Final = (
     "line", "lines", "new", "mix", "mix_of_three", "missing", "rare", "order", "order_worst",
     "end", "start", "longer", "shorter", "slower", "faster", "repeated", "level",
@@ -83,11 +87,13 @@ def _shape(window: Sequence[Line]) -> tuple[float, ...]:
 class Scale:
     """How odd each feature is beside those of some windows, `features` (m, columns).
 
-    Up to `spared` of the windows may be as odd as one that is judged, and have no say.
+    Up to `spared` of the windows may be as odd as one that is judged, and have no say. The spread of a feature
+    reaches to its quantile `upper`.
     """
 
     features: FloatArray
     spared: int = 0
+    upper: float = 0.9
 
     def at_least(self, x: FloatArray) -> IntArray:
         """How many of the windows have at least each feature's value, shape (n, columns)."""
@@ -98,6 +104,11 @@ class Scale:
         """What each feature adds to the raw score, shape (n, columns)."""
         told = np.maximum(self.at_least(x) - self.spared, 0)
         return self.sum(-np.log((1 + told) / (len(self.features) + 1)), x)
+
+    def own_parts(self) -> FloatArray:
+        """The same of the windows themselves, each judged by the others."""
+        others = np.maximum(self.at_least(self.features) - 1 - self.spared, 0)
+        return self.sum(-np.log((1 + others) / len(self.features)), self.features)
 
     def sum(self, ranks: FloatArray, x: FloatArray) -> FloatArray:
         """The same, where -log of each feature's rank is known already."""
@@ -115,16 +126,21 @@ class Scale:
     def _usual(self) -> tuple[FloatArray, FloatArray]:
         """Median and upper spread of the windows' features, each of shape (columns,)."""
         middle = np.median(self.features, axis=0)
-        upper = max(0.5, 0.9 - self.spared / len(self.features))
-        spread = np.quantile(self.features, upper, axis=0) - middle
+        spread = np.quantile(self.features, self.upper, axis=0) - middle
         return middle, np.maximum(spread, 0.02 + 0.05 * np.abs(middle))
 
 
 @dataclass(frozen=True)
 class WindowReference:
-    """The support's windows, and how odd each of them looks to the others."""
+    """The support's windows, and how odd each of them looks to the others; `spared` of them may be anomalies."""
 
     support: Windows
+    spared: int = 0
+
+    @classmethod
+    def of(cls, support: Windows) -> WindowReference:
+        """Windows that are ordinary as far as anybody knows."""
+        return cls(support, int(SPARED * len(support)))
 
     def __post_init__(self) -> None:
         if len(self.support) < MIN_WINDOWS:
@@ -151,14 +167,12 @@ class WindowReference:
     @cached_property
     def own_scores(self) -> FloatArray:
         """Raw scores of the support's windows, each judged by the others, shape (n,): what calibrates."""
-        others = self.scale.at_least(self.own_features) - 1
-        ranks = -np.log((1 + others) / len(self.support))
-        return np.asarray(self.scale.sum(ranks, self.own_features).sum(axis=1))
+        return np.asarray(self.scale.own_parts().sum(axis=1))
 
     @cached_property
     def scale(self) -> Scale:
         """How odd features are beside the support's own."""
-        return Scale(self.own_features)
+        return Scale(self.own_features, self.spared)
 
     def parts(self, windows: Windows) -> FloatArray:
         """What each kind of evidence adds to each window's raw score, shape (n, columns)."""
@@ -167,6 +181,11 @@ class WindowReference:
     def features(self, windows: Windows, habits: Habits) -> FloatArray:
         """How far each window is from the support's, shape (n, columns); what is a habit of late is no distance."""
         return self._features(windows, own=False, habits=habits)
+
+    @cached_property
+    def strange(self) -> npt.NDArray[np.bool_]:
+        """Which templates no more than the spared windows hold, shape (templates,)."""
+        return np.asarray(self._present <= self.spared)
 
     @cached_property
     def _support_roots(self) -> FloatArray:
@@ -210,23 +229,27 @@ class WindowReference:
         return np.stack(columns, axis=1).astype(np.float32)
 
     def _nearest(self, windows: Windows, *, own: bool, habits: Habits) -> FloatArray:
-        """Hellinger distances to the three nearest support windows, shape (n, 3), nearest first."""
+        """Hellinger distances to the three nearest support windows behind the spared ones, shape (n, 3)."""
         mixes = roots(windows.counts)
         like = mixes @ self._support_roots.T
         if own:
             np.fill_diagonal(like, -np.inf)
-        nearest = -np.sort(-like, axis=1)[:, :_TOP]
+        nearest = -np.sort(-like, axis=1)[:, self.spared : self.spared + _TOP]
         return np.minimum(hellinger(nearest), habits.distance(mixes)[:, None])
 
     def _presence(self, windows: Windows, *, own: bool, habits: Habits) -> tuple[FloatArray, FloatArray]:
         """Surprise (nats) of all templates that are lacking together, and of the rarest that is there."""
         has = windows.counts > 0
-        others = self._present - has if own else self._present
+        others = self._seen(self._present - has if own else self._present)
         share = (others + 0.5) / (len(self.support) - own + 1)
         absent = np.maximum(np.maximum(1 - share, 1e-6), habits.absent)
         share = np.maximum(share, habits.present)
         lacking, usual = -np.log(absent), others > 0.5
         return np.asarray((lacking * (~has & usual)).sum(axis=1)), np.asarray((-np.log(share) * has).max(axis=1))
+
+    def _seen(self, others: FloatArray | IntArray) -> FloatArray:
+        """How many windows do a thing, none where they may all be anomalies."""
+        return np.where(others > self.spared, others, 0.0)
 
     def _orders(self, windows: Windows, *, own: bool, habits: Habits) -> tuple[FloatArray, FloatArray]:
         """Mean and largest surprise (nats) of a template behind the one before it."""
@@ -251,7 +274,7 @@ class WindowReference:
     def _edge(self, windows: Windows, which: int, *, own: bool, habits: Habits) -> FloatArray:
         """Surprise (nats) of starting (0) or ending (1) with a template."""
         edge = windows.edges[:, which]
-        share = (self._edge_counts[which][edge] - own + 0.5) / (len(self.support) - own + 1)
+        share = (self._seen(self._edge_counts[which][edge] - own) + 0.5) / (len(self.support) - own + 1)
         habit = (habits.first, habits.last)[which][edge]
         return np.asarray(-np.log(np.maximum(share, habit)))
 

@@ -143,7 +143,7 @@ def _calibrate(detector: Detector, support: Support, usual_tail: FloatArray | No
     if detector.window.kind == "line":
         detector.window_calibration = Calibration.fit(lately[held_out])
         return
-    detector.windows = WindowReference(_support_windows(support, raw, detector.window))
+    detector.windows = WindowReference.of(_support_windows(support, raw, detector.window))
     detector.window_calibration = Calibration.fit(detector.windows.own_scores)
 
 

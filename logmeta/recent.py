@@ -21,7 +21,8 @@ class RecentWindows:
     """Judges windows from those before them, and counts them; begins with the support's windows.
 
     Each kind of evidence is the smaller of two: beside the support, and beside the windows of late. Only windows
-    that hold nothing but known templates are counted: lines that the support lacks stay news, however many come.
+    that hold nothing but known templates are counted: lines that the support lacks, or that so few of its windows
+    have as may be anomalies, stay news, however many come.
     Bounded in windows and in numbers kept (`MOST_CELLS`); the oldest go first.
     """
 
@@ -60,10 +61,11 @@ class RecentWindows:
         self._left = max(_AT_FIRST, len(self) // _RENEWED)
         if len(self) >= 2 * BURST:
             self._habits = Habits.of(self._rows)
-            self._scale = Scale(np.stack(self._features), spared=BURST)
+            upper = max(0.5, 0.9 - BURST / len(self))  # a burst comes on top of the tenth
+            self._scale = Scale(np.stack(self._features), BURST, upper)
 
     def _count(self, windows: Windows, x: FloatArray) -> None:
-        known = windows.counts[:, -1] == 0
+        known = windows.counts[:, self._reference.strange].sum(axis=1) == 0
         for i in np.flatnonzero(known).tolist():
             row = row_of(windows.counts[i].copy(), windows.edges[i].copy(), windows.pairs[i])
             self._rows.append(row)

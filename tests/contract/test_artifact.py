@@ -217,6 +217,18 @@ def test_a_detector_of_whole_windows_scores_the_same_windows_after_loading(base,
 
     assert windows(loaded) == windows(made)
     assert str(loaded.window) == "session:5"
+    assert loaded.windows.spared == made.windows.spared > 0
+
+
+def test_windows_of_a_folder_that_spares_none_are_judged_as_they_were_calibrated(base, ordinary, tmp_path):
+    base.onboard(ordinary, source="pg", window="tumbling:5").save_pretrained(tmp_path / "d")
+    templates = json.loads((tmp_path / "d" / "templates.json").read_text())
+    del templates["window_spared"]
+    (tmp_path / "d" / "templates.json").write_bytes(orjson.dumps(templates))
+    manifest = json.loads((tmp_path / "d" / MANIFEST).read_text())
+    hashes = manifest["sha256"] | {"templates.json": hashlib.sha256(orjson.dumps(templates)).hexdigest()}
+    (tmp_path / "d" / MANIFEST).write_text(json.dumps(manifest | {"sha256": hashes}))
+    assert Detector.from_pretrained(tmp_path / "d", base=base).windows.spared == 0
 
 
 def test_a_folder_of_the_first_format_still_loads(folder, base, detector, ordinary):

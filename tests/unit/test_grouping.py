@@ -8,7 +8,7 @@ import pytest
 from logmeta.calibrate import AlarmLevel, Calibration
 from logmeta.closing import OpenWindows, WindowScorer
 from logmeta.errors import InputError
-from logmeta.grouping import COLUMNS, Line, WindowReference, Windows
+from logmeta.grouping import COLUMNS, Line, Scale, WindowReference, Windows
 from logmeta.records import ModelId
 from logmeta.windows import Window
 
@@ -82,6 +82,40 @@ def test_hellinger_distance_of_disjoint_windows_is_one(reference):
 def test_fewer_than_five_windows_are_refused_with_the_way_out():
     with pytest.raises(InputError, match="at least 5"):
         WindowReference(Windows.of(ORDINARY[:4], known=3))
+
+
+FAILED = session(OPEN, OPEN, OPEN)
+
+
+def hiding(failed: int) -> WindowReference:
+    """Fifty windows, so three are spared; some of them are alike failures."""
+    return WindowReference.of(Windows.of([*ORDINARY * 7, *[FAILED] * failed][-50:], known=3))
+
+
+def distance(reference: WindowReference, window: list[Line]) -> float:
+    near = reference._nearest(Windows.of([window], known=3), own=False, habits=reference.no_habits)
+    return float(near[0, 0])
+
+
+def test_alike_failures_that_may_be_spared_are_not_near_by_and_one_more_is():
+    # behind the three, an ordinary window: of four lines one opens, so they are sqrt(1 - sqrt(1/4)) apart
+    assert distance(hiding(3), FAILED) == pytest.approx(np.sqrt(0.5), abs=1e-3)
+    assert distance(hiding(4), FAILED) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_three_hidden_failures_rank_a_fourth_above_every_ordinary_window():
+    ordinary = max(raw(hiding(3), window) for window in ORDINARY)
+    assert raw(hiding(3), FAILED) > 2 * ordinary
+
+
+def test_as_odd_windows_that_are_spared_have_no_say_in_the_rank_worked_out_by_hand():
+    features = np.zeros((9, len(COLUMNS)), dtype=np.float32)
+    features[7:, COLUMNS.index("end")] = 1.0
+    x = features[8:]
+    ranks = [scale.parts(x)[0, COLUMNS.index("end")] for scale in (Scale(features), Scale(features, spared=2))]
+    assert ranks[1] - ranks[0] == pytest.approx(np.log(3) / 3)  # (1 + 2) / 10 against 1 / 10
+    own = [scale.own_parts()[8, COLUMNS.index("end")] for scale in (Scale(features), Scale(features, spared=2))]
+    assert own[1] - own[0] == pytest.approx(np.log(2) / 3)  # (1 + 1) / 9 against 1 / 9
 
 
 def scorer(window: str) -> WindowScorer:

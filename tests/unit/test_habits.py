@@ -80,6 +80,13 @@ def test_templates_that_the_support_lacks_stay_news_however_many_come(recent):
     assert found[-1] > 0.9 * found[0]
 
 
+def test_templates_of_no_more_windows_than_may_be_anomalies_stay_news_however_many_come(recent):
+    wary = RecentWindows(WindowReference.of(recent._reference.support))  # of 100 windows two hold template 3
+    found = scores(wary, [DELETED] * 200)
+    assert found[-1] > 0.9 * found[0]
+    assert scores(recent, [DELETED] * 200)[-1] < 0.4 * found[0]
+
+
 def test_windows_in_one_batch_are_judged_like_one_by_one(recent):
     kinds = [SERVED, SERVED, DELETED] * 40
     one_by_one = scores(recent, kinds)
