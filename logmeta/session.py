@@ -11,6 +11,7 @@ import numpy as np
 
 from logmeta.alarms import AlarmState
 from logmeta.calibrate import score_of
+from logmeta.chances import LONG
 from logmeta.closing import OpenWindows
 from logmeta.evidence import Memory
 from logmeta.explain import KNOWN, reasons_for, sentences
@@ -51,8 +52,8 @@ class _Verdict(NamedTuple):
     reasons: tuple[Reason, ...] = ()
 
 
-# What was counted before a deploy weighs like so many lines, as many as a source is onboarded from. Set with the alarms
-# of docs/drift.md in view: 100 to 500 do as well.
+# What was counted before a deploy weighs like so many lines, as many as a source is onboarded from; it is faded once in
+# LONG lines, as what is counted behind it is the new normal's. Set with figures of drift.md and month.md in view.
 _BEFORE_DEPLOY: Final = 200.0
 _NOTHING: Final = _Verdict(0.0, 0.0, 1.0, 0.0, 1.0, 0.0)
 
@@ -65,7 +66,7 @@ class ScoringSession:
         self._known = len(self._reader.parser.templates)
         self._streams: dict[str | None, _Stream] = {}
         self._incidents, self._told = IncidentTracker(), Told()
-        self.detector = detector
+        self.detector, self._next_fade = detector, 0.0
         self.recalibrate(detector)
         self._windows = None if detector.window_scorer is None else OpenWindows(detector.window_scorer)
 
@@ -94,14 +95,20 @@ class ScoringSession:
         """Go on with a version of the detector that differs in its calibration, labels or what is absorbed only.
 
         What is absorbed brings new habits with it: how often its lines come, and behind which. The context learns them
-        sooner when it holds less to the old ones.
+        sooner when it holds less to the old ones, once a deploy.
         """
         if set(detector.absorbed) - set(self.detector.absorbed):
-            self._reader.context.fade(_BEFORE_DEPLOY)
+            self._fade()
         self.detector = detector
         self._threshold = -float(np.log(detector.level.level))
         self._alarm_at = detector.calibration.raw_at(self._threshold)
         self._provisional, self._model = detector.provisional, detector.model
+
+    def _fade(self) -> None:
+        context = self._reader.context
+        if context.lines >= self._next_fade:
+            context.fade(_BEFORE_DEPLOY)
+            self._next_fade = context.lines + LONG
 
     @property
     def evicted_streams(self) -> int:

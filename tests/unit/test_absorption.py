@@ -162,6 +162,17 @@ def test_an_open_session_learns_a_deploys_habits_sooner_once_something_is_absorb
     assert np.mean(told[2][300:]) < np.mean(told[0][300:])
 
 
+def test_a_deploy_that_is_absorbed_piece_by_piece_fades_the_counts_once(detector, test_log):
+    pieces = [Absorbed(f"template {n}", 9.0, 5, 2, "2026-01-01T00:00:00") for n in range(2)]
+    session = detector.session()
+    for n, lines in enumerate([test_log[:600], test_log[600:700]]):
+        session.score(list(as_records(lines)), explain="none")
+        before = session._reader.context.total
+        session.recalibrate(replace(detector, absorbed=tuple(pieces[: n + 1])))
+        assert session._reader.context.total == pytest.approx(200 if n == 0 else before)
+    assert before > 250
+
+
 def test_undoing_what_was_never_absorbed_is_refused():
     with pytest.raises(UsageError, match="logmeta absorb --list"):
         without_absorbed((Absorbed("t", 1.0, 3, 2, "2026-01-01T00:00:00+00:00"),), "nothing")
