@@ -20,6 +20,7 @@ from logmeta.records import JsonValue
 from logmeta.window import FloatArray
 
 MOST_LABELS: Final = 1_000
+FEATURES_BYTES: Final = WIDTH * np.dtype(np.float16).itemsize
 _MARGIN: Final = 0.5  # raw-score units: lines of a kind differ by as much
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from logmeta.detector import Detector
 from logmeta.errors import ArtifactError, InputError, UsageError
-from logmeta.feedback import Absorbed, Label, labelled
+from logmeta.feedback import FEATURES_BYTES, Absorbed, Label, labelled
 from logmeta.records import template_id
 from logmeta.registry import check_source
 from logmeta.serve.answers import RETRY_AFTER, UnknownError, as_json, read_body, refuse
@@ -75,7 +75,13 @@ def _line(scorer: Scorer, parsed: dict[str, Any]) -> ScoredAs:
     if template_id(alarm["template"]) != alarm["template_id"]:
         raise UsageError("the alarm's template is not kept as the detector has it; label the line by its document")
     said = (alarm["source"], alarm["template"], alarm["raw_score"], alarm["version"])
-    return ScoredAs(*said, alarm_id, scorer.history.features(alarm_id))
+    return ScoredAs(*said, alarm_id, _features(scorer, alarm_id))
+
+
+def _features(scorer: Scorer, alarm_id: str) -> bytes | None:
+    """What the journal keeps of an alarm's line; those of another release may have another width and say nothing."""
+    kept = scorer.history.features(alarm_id)
+    return kept if kept is not None and len(kept) == FEATURES_BYTES else None
 
 
 def _take(scorer: Scorer, line: ScoredAs, anomalous: bool, by: str | None) -> Result:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import replace
 
 import httpx
@@ -16,8 +18,7 @@ import pytest
 from logs import lines
 from running import await_that, start_scorer
 
-from logmeta.feedback import Label
-from logmeta.meta.features import WIDTH
+from logmeta.feedback import FEATURES_BYTES, Label
 from logmeta.registry import Registry
 
 FAILED = "2026-11-22 17:00:06.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
@@ -115,9 +116,23 @@ def test_a_word_on_an_alarm_keeps_what_its_line_looked_like_and_one_on_a_documen
     said(api, alarm_id=verdict["alarm_id"], anomalous=True)
     said(api, source=source, template="other words", raw_score=9.0, anomalous=True)
     of_alarm, of_document = Registry(scorer.folder / "detectors").load(source, base=base).labels
-    assert len(of_alarm.features) == WIDTH * np.dtype(np.float16).itemsize
+    assert len(of_alarm.features) == FEATURES_BYTES
     assert of_document.features is None
     assert all("features" not in label for label in labels(api, source))
+
+
+def test_an_alarm_whose_features_another_release_kept_is_labelled_by_its_words(api, source, scorer, base):
+    verdict = alarmed(api, source)
+    [journal] = (scorer.folder / "detectors").glob("journal-*.sqlite")
+    with closing(sqlite3.connect(journal, timeout=30)) as file, file:
+        found = "SELECT line FROM alarms WHERE alarm_id = ?"
+        kept = json.loads(file.execute(found, (verdict["alarm_id"],)).fetchone()[0])
+        other = json.dumps({**kept, "features": "AAAA"})
+        file.execute("UPDATE alarms SET line = ? WHERE alarm_id = ?", (other, verdict["alarm_id"]))
+    said(api, alarm_id=verdict["alarm_id"], anomalous=True)
+    [label] = Registry(scorer.folder / "detectors").load(source, base=base).labels
+    assert label.features is None
+    assert score(api, source, FAILED, stream="t")[0]["status"] == "scored"
 
 
 def test_of_two_words_that_contradict_the_last_one_counts_and_the_answer_says_which_went(api, source):
