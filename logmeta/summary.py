@@ -60,7 +60,7 @@ def warnings_of(detector: Detector) -> Iterator[str]:
     asked = ASKED_SHARES[0]
     if (share := detector.achieved.get(asked, 0.0)) > _FAR_BEYOND * asked:
         yield (
-            f"p-values do not hold over the support itdetector: of its later lines {share:.0%} lie where "
+            f"p-values do not hold over the support itself: of its later lines {share:.0%} lie where "
             f"{asked:.0%} were asked; onboard from lines spread over a day"
         )
     if not detector.trusted:

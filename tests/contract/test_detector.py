@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -302,6 +303,11 @@ def test_a_detector_is_provisional_until_its_support_carries_the_budget(base, or
     assert (strict.provisional, generous.provisional) == (True, False)
     assert any(warning.startswith("provisional: 93 calibration lines") for warning in strict.warnings())
     assert all(line.provisional for line in strict.score(ordinary[:3]))
+
+
+def test_what_falls_short_is_said_in_sentences_that_readme_shows(detector):
+    shown = (Path(__file__).parents[2] / "README.md").read_text()
+    assert [warning for warning in detector.warnings() if f"note: {warning}\n" not in shown] == []
 
 
 def test_a_larger_budget_alarms_no_less(base, ordinary, short):
