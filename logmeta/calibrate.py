@@ -169,6 +169,11 @@ class AlarmLevel:
     assumed_rate: bool
     provisional: bool
 
+    @property
+    def surprise(self) -> float:
+        """The level in nats: -log of its p-value."""
+        return -math.log(self.level)
+
     @classmethod
     def of(
         cls,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -165,6 +164,11 @@ class Detector:
         )
 
     @property
+    def alarm_at(self) -> float:
+        """The raw score at which lines are anomalous."""
+        return self.calibration.raw_at(self.level.surprise)
+
+    @property
     def first_calibration(self) -> Calibration:
         """The calibration of onboarding."""
         return self.onboarded or self.calibration
@@ -197,17 +201,20 @@ class Detector:
         broken = [RAISE if signatures_of(template) & self.signatures else 0.0 for template in templates]
         return {SIGNATURE: np.array(broken, dtype=np.float32), KNOWN: self._likeness(templates)}
 
-    def all_added(self, templates: Sequence[str], x: FloatArray) -> FloatArray:
+    def all_added(self, templates: Sequence[str], x: FloatArray, own: FloatArray) -> FloatArray:
         """What lines' words, and their features (n, WIDTH) in the light of labels, add to raw scores, shape (n,)."""
         different = list(dict.fromkeys(templates))
         more = dict(zip(different, np.sum(list(self.added(different).values()), axis=0).tolist(), strict=True))
-        return _looked_up(more, templates) + self.taught(x)
+        return _looked_up(more, templates) + self.taught(x, own)
 
-    def taught(self, x: FloatArray) -> FloatArray:
-        """What labelled lines add to raw scores by features (n, WIDTH), shape (n,): see `logmeta.meta.few_shot`."""
+    def taught(self, x: FloatArray, own: FloatArray) -> FloatArray:
+        """What labelled lines add to raw scores by features (n, WIDTH), shape (n,): see `logmeta.meta.few_shot`.
+
+        `own` are what the lines score by themselves.
+        """
         if self.few_shot is None:
             return np.zeros(len(x), dtype=np.float32)
-        return self.few_shot.added(self.base.standardised(x))
+        return self.few_shot.added(self.base.standardised(x), own)
 
     @cached_property
     def few_shot(self) -> FewShot | None:
@@ -235,7 +242,7 @@ class Detector:
     def _lowered(self, labels: tuple[Label, ...]) -> Mapping[str, float]:
         if not (labels or self.absorbed):
             return {}
-        return lowered(labels, self.absorbed, self.calibration.raw_at(-math.log(self.level.level)))
+        return lowered(labels, self.absorbed, self.alarm_at)
 
     def learn(self, lines: Iterable[str | LogRecord], *, including_alarms: bool = False) -> None:
         """Take later ordinary lines into memory, all or none: what a session that scored them knows, the next begins

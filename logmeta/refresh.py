@@ -9,7 +9,6 @@ onboarding at most, ever.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -82,7 +81,7 @@ def refreshed(detector: Detector, pool: QuietPool) -> Detector | None:
 
 def _on(detector: Detector, scores: FloatArray) -> Detector | None:
     calibration, first = Calibration.fit(scores, usual_tail=detector.base.usual_tail), detector.first_calibration
-    surprise = -math.log(detector.level.level)
-    if calibration.raw_at(surprise) > first.raw_at(surprise) + MOST_RISE:
+    level = detector.level.surprise
+    if calibration.raw_at(level) > first.raw_at(level) + MOST_RISE:
         return None
     return replace(detector, calibration=calibration, onboarded=first, achieved=achieved_shares(scores))

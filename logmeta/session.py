@@ -100,8 +100,7 @@ class ScoringSession:
         if set(detector.absorbed) - set(self.detector.absorbed):
             self._fade()
         self.detector = detector
-        self._threshold = -float(np.log(detector.level.level))
-        self._alarm_at = detector.calibration.raw_at(self._threshold)
+        self._threshold, self._alarm_at = detector.level.surprise, detector.alarm_at
         self._provisional, self._model = detector.provisional, detector.model
 
     def _fade(self) -> None:
@@ -226,7 +225,7 @@ class ScoringSession:
                 by, lately = self._lowered(stream, *(of[heads] for of in less))
                 raw[heads] -= by
                 window[heads] -= lately
-        added = detector.all_added(templates, x)
+        added = detector.all_added(templates, x, own)
         raw += added
         surprise = detector.calibration.surprise(raw)
         scores = score_of(surprise, detector.level.level)
@@ -259,7 +258,7 @@ class ScoringSession:
         words = sentences(shape.template, message, shape.level_word, facts, missing, typical)
         detector = self.detector
         added = {kind: float(more[0]) for kind, more in detector.added([shape.template]).items()}
-        added[KNOWN] += float(detector.taught(x[None])[0])
+        added[KNOWN] += float(detector.taught(x[None], detector.own_scores(x[None]))[0])
         reasons = reasons_for(detector.own_scores, x, detector.base.centre, row, words, added)
         return verdict._replace(typical=typical, reasons=reasons)
 

@@ -88,8 +88,9 @@ def window_verdicts(detector: Detector, reading: Reading) -> tuple[list[str | No
 def _raw(detector: Detector, reading: Reading) -> FloatArray:
     heads = [i for i, event in enumerate(reading.events) if event.is_head]
     streams = [reading.records[i].stream for i in heads]
-    raw, _ = with_recent_by_stream(detector.own_scores(reading.x), streams, weight=detector.smoothing)
-    return np.asarray(raw + detector.all_added([reading.events[i].shape.template for i in heads], reading.x))
+    own = detector.own_scores(reading.x)
+    raw, _ = with_recent_by_stream(own, streams, weight=detector.smoothing)
+    return np.asarray(raw + detector.all_added([reading.events[i].shape.template for i in heads], reading.x, own))
 
 
 def _line(reading: Reading, i: int, raw: FloatArray) -> tuple[str | None, Line]:

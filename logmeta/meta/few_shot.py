@@ -24,9 +24,8 @@ _ORDINARY: Final = 0.9  # a labelled line below this quantile of ordinary ones w
 
 @dataclass(frozen=True, slots=True)
 class FewShot:
-    """A source's weights without labels and with them, and the most that an ordinary line gains from the latter."""
+    """A source's weights with labels, and the most that an ordinary line gains from these."""
 
-    plain: Params
     taught: Params
     usual_gain: float
 
@@ -42,17 +41,18 @@ class FewShot:
         """
         if not (len(anomalous) and len(ordinary)):
             return None
-        usual = np.quantile(net_scores(plain, ordinary), _ORDINARY)
-        telling = anomalous[net_scores(plain, anomalous) >= usual]
+        own = net_scores(plain, ordinary)
+        telling = anomalous[net_scores(plain, anomalous) >= np.quantile(own, _ORDINARY)]
         if not len(telling):
             return None
         taught = fast_weights(plain, telling, ordinary, inner)
-        return cls(plain, taught, float(_gain(plain, taught, ordinary).max()))
+        return cls(taught, float((net_scores(taught, ordinary) - own).max()))
 
-    def added(self, x: FloatArray) -> FloatArray:
-        """What the labels add to the raw scores of lines by their standardised features (n, WIDTH), in [0, MOST]."""
-        return np.asarray(np.clip(_gain(self.plain, self.taught, x) - self.usual_gain, 0, MOST))
+    def added(self, x: FloatArray, own: FloatArray) -> FloatArray:
+        """What the labels add to raw scores, shape (n,), in [0, MOST].
 
-
-def _gain(plain: Params, taught: Params, x: FloatArray) -> FloatArray:
-    return net_scores(taught, x) - net_scores(plain, x)
+        Args:
+            x: standardised features of lines, shape (n, WIDTH).
+            own: what these score under the source's weights, shape (n,).
+        """
+        return np.asarray(np.clip(net_scores(self.taught, x) - own - self.usual_gain, 0, MOST))

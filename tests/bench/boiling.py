@@ -38,17 +38,13 @@ SHARES = (0.0, 0.02, 0.2)
 LEVELS = (None, 0.01)
 
 
-def alarm_at(detector: Detector) -> float:
-    return detector.calibration.raw_at(-math.log(detector.level.level))
-
-
 def heads(detector: Detector, lines: Sequence[LogRecord]) -> list[ScoredLine]:
     return [line for line in detector.score(lines) if line.line_no == line.record_line_no]
 
 
 def boiled(detector: Detector, ordinary: Sequence[ScoredLine], share: float) -> Detector:
     """The detector after all refreshes that the pool and the guard let through."""
-    rng, pool, at, top = random.Random(SEED), QuietPool(), FIRST_AT, alarm_at(detector)
+    rng, pool, at, top = random.Random(SEED), QuietPool(), FIRST_AT, detector.alarm_at
     for line in islice(cycle(ordinary), LINES):
         raw = top - JUST_BELOW if rng.random() < share else line.raw_score
         pool.see([replace(line, raw_score=raw, alarm_id="a" if raw >= top else None, flags=())])
@@ -57,14 +53,14 @@ def boiled(detector: Detector, ordinary: Sequence[ScoredLine], share: float) -> 
         at = 2 * pool.fresh
         candidate = refreshed(detector, pool)
         if candidate is not None and falls_behind(detector, candidate) is None:
-            detector, top = candidate, alarm_at(candidate)
+            detector, top = candidate, candidate.alarm_at
     return detector
 
 
 def caught(detector: Detector, data: LabelledSet, lines: Sequence[ScoredLine]) -> set[int]:
     """Incidents with an anomalous line; raw scores are the same under every calibration."""
     surprise = detector.calibration.surprise(np.array([line.raw_score for line in lines]))
-    odd = surprise >= -math.log(detector.level.level)
+    odd = surprise >= detector.level.surprise
     return found(data, [line for line, anomalous in zip(lines, odd, strict=True) if anomalous])
 
 
@@ -82,7 +78,7 @@ def rows(detector: Detector, data: LabelledSet, level: float | None) -> list[dic
                     "level": level or "default",
                     "share": share,
                     "bound": bound if math.isfinite(bound) else "none",
-                    "rise": round(alarm_at(after) - alarm_at(detector), 2),
+                    "rise": round(after.alarm_at - detector.alarm_at, 2),
                     "found_before": len(before),
                     "found_after": len(caught(after, data, test)),
                 }

@@ -132,22 +132,18 @@ def test_near_copies_of_ordinary_lines_rank_above_them(session, ordinary):
     assert np.mean(above + 1) / 2 > 0.8
 
 
-def alarm_at(detector):
-    return detector.calibration.raw_at(-np.log(detector.level.level))
-
-
 def test_lines_just_below_the_alarm_level_hardly_raise_it_and_bad_lines_stay_loud(session, ordinary, bad):
     detector, pool = session.detector, QuietPool()
     usual = [line for line in session.copy().score(ordinary[1_200:3_200], explain="none") if line.alarm_id is None]
     for round_ in range(5):
-        just_below = replace(usual[0], raw_score=alarm_at(detector) - 0.01)
+        just_below = replace(usual[0], raw_score=detector.alarm_at - 0.01)
         pool.see(just_below if n % 50 == 49 else line for n, line in enumerate(islice(cycle(usual), 2_000 * 2**round_)))
         candidate = refreshed(detector, pool)
         if candidate is not None and falls_behind(detector, candidate) is None:
             detector = candidate
-    assert alarm_at(detector) <= alarm_at(session.detector) + MOST_RISE
+    assert detector.alarm_at <= session.detector.alarm_at + MOST_RISE
     raw = np.array([alone(session, replace(ordinary[1_200], text=text)).raw_score for text in bad])
-    assert np.mean(raw >= alarm_at(detector)) >= 0.9
+    assert np.mean(raw >= detector.alarm_at) >= 0.9
 
 
 def test_a_staged_deploy_hides_no_bad_lines_behind_it(session, ordinary, bad):

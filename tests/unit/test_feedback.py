@@ -110,7 +110,7 @@ def test_a_missed_line_in_usual_words_raises_what_looks_like_it_and_lowers_nothi
     assert rises[missed.line_no - 1] > 0
     assert rises.min() >= 0
     assert rises[missed.line_no - 1] > np.quantile(rises, 0.95)
-    assert own.taught(own.support).max() == pytest.approx(0, abs=1e-4)
+    assert own.taught(own.support, own.own_scores(own.support)).max() == pytest.approx(0, abs=1e-4)
     (line,) = own.session().score(list(as_records([missed.message])), explain="all")
     assert line.features is not None
 
@@ -138,7 +138,7 @@ def test_what_a_label_taught_survives_saving_and_its_id_stays(own, missed, befor
     assert [one.features for one in again.labels] == [None, missed.features]
     assert again.labels[1].id == label.id == replace(label, features=None).id
     x = np.array([np.frombuffer(line.features, np.float16) for line in before[:300] if line.features])
-    assert again.taught(x).tolist() == own.taught(x).tolist()
+    assert again.taught(x, again.own_scores(x)).tolist() == own.taught(x, own.own_scores(x)).tolist()
 
 
 def test_labels_survive_saving(own, odd, log, tmp_path):

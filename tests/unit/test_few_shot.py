@@ -10,7 +10,7 @@ from logmeta.meta.adapt import InnerLoop
 from logmeta.meta.features import WIDTH
 from logmeta.meta.few_shot import FewShot
 from logmeta.meta.likeness import MOST
-from logmeta.meta.scorer import HIDDEN
+from logmeta.meta.scorer import HIDDEN, net_scores
 
 INNER = InnerLoop(steps=3, rate=0.05)
 RNG = np.random.default_rng(0)
@@ -21,6 +21,10 @@ def shift(*places, by=6.0):
     row = np.zeros((1, WIDTH), np.float32)
     row[0, list(places)] = by
     return row
+
+
+def added(plain, few, x):
+    return few.added(x, net_scores(plain, x))
 
 
 @pytest.fixture
@@ -37,15 +41,15 @@ def plain():
 def test_what_is_like_a_labelled_line_gains_and_ordinary_lines_and_other_anomalies_lose_nothing(plain):
     labelled = shift(0, 20, 21)
     few = FewShot.of(plain, labelled, ORDINARY, INNER)
-    assert few.added(labelled)[0] > 0
-    assert few.added(ORDINARY).tolist() == [0.0] * len(ORDINARY)
+    assert added(plain, few, labelled)[0] > 0
+    assert added(plain, few, ORDINARY).tolist() == [0.0] * len(ORDINARY)
     others = RNG.normal(size=(500, WIDTH), scale=5).astype(np.float32)
-    assert few.added(others).min() >= 0
+    assert added(plain, few, others).min() >= 0
 
 
 def test_what_labels_add_is_bounded(plain):
     few = FewShot.of(plain, shift(0, 20, 21), ORDINARY, INNER)
-    assert few.added(shift(0, 20, 21, by=1e4)).tolist() == [MOST]
+    assert added(plain, few, shift(0, 20, 21, by=1e4)).tolist() == [MOST]
 
 
 def test_a_labelled_line_that_looks_ordinary_teaches_nothing(plain):
@@ -57,9 +61,9 @@ def test_a_labelled_line_that_looks_ordinary_teaches_nothing(plain):
 
 def test_a_line_labelled_ordinary_gains_nothing_from_then_on(plain):
     labelled, like_it = shift(0, 20, 21), shift(0, 20, 21, by=5.9)
-    assert FewShot.of(plain, labelled, ORDINARY, INNER).added(like_it)[0] > 0
+    assert added(plain, FewShot.of(plain, labelled, ORDINARY, INNER), like_it)[0] > 0
     held_against = np.concatenate([ORDINARY, like_it])
-    assert FewShot.of(plain, labelled, held_against, INNER).added(like_it)[0] == 0
+    assert added(plain, FewShot.of(plain, labelled, held_against, INNER), like_it)[0] == 0
 
 
 @pytest.mark.parametrize("lines", [(0, 5), (5, 0)])

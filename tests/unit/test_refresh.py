@@ -68,23 +68,19 @@ def test_too_few_lines_and_lines_unlike_those_before_refresh_nothing(detector):
     assert with_scores(detector, usual + np.ptp(usual)) is None
 
 
-def alarm_at(detector):
-    return detector.calibration.raw_at(-np.log(detector.level.level))
-
-
 def boiled(detector, rounds, share=0.2):
     """Calibrated anew again and again, each time with some lines just below the alarm level among usual ones."""
     usual = np.random.default_rng(0).choice(detector.calibration.scores, 5_000)
     for _ in range(rounds):
-        usual[: int(share * len(usual))] = alarm_at(detector) - 0.01
+        usual[: int(share * len(usual))] = detector.alarm_at - 0.01
         detector = with_scores(detector, usual) or detector
     return detector
 
 
 def test_lines_just_below_the_alarm_level_raise_it_by_a_step_and_no_further(detector, monkeypatch):
-    assert alarm_at(boiled(detector, 20)) <= alarm_at(detector) + MOST_RISE
+    assert boiled(detector, 20).alarm_at <= detector.alarm_at + MOST_RISE
     monkeypatch.setattr("logmeta.refresh.MOST_RISE", np.inf)
-    assert alarm_at(boiled(detector, 20)) > alarm_at(detector) + 2 * MOST_RISE
+    assert boiled(detector, 20).alarm_at > detector.alarm_at + 2 * MOST_RISE
 
 
 def test_the_calibration_of_onboarding_is_what_a_rise_is_measured_from_also_after_saving(detector, tmp_path):

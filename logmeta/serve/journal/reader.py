@@ -62,18 +62,20 @@ class JournalReader:
 
     def alarm(self, alarm_id: str) -> Result | None:
         """An alarm with the lines round it; None when it was never there or has expired."""
-        with self._reading() as connection:
-            found = "SELECT * FROM alarms WHERE alarm_id = ? ORDER BY id DESC LIMIT 1"
-            row = connection.execute(found, (alarm_id,)).fetchone()
-        return row and {**_alarm(row), "before": _lines(row["before"]), "after": _lines(row["after"])}
+        row = self._row(alarm_id)
+        return None if row is None else {**_alarm(row), "before": _lines(row["before"]), "after": _lines(row["after"])}
 
     def features(self, alarm_id: str) -> bytes | None:
         """What feedback on an alarm's first line learns from; None where that is not kept."""
-        with self._reading() as connection:
-            found = "SELECT line FROM alarms WHERE alarm_id = ? ORDER BY id DESC LIMIT 1"
-            row = connection.execute(found, (alarm_id,)).fetchone()
-        kept = row and orjson.loads(row["line"]).get(_FEATURES)
+        row = self._row(alarm_id)
+        kept = None if row is None else orjson.loads(row["line"]).get(_FEATURES)
         return b64decode(kept) if kept else None
+
+    def _row(self, alarm_id: str) -> sqlite3.Row | None:
+        with self._reading() as connection:
+            found = "SELECT * FROM alarms WHERE alarm_id = ? ORDER BY id DESC LIMIT 1"
+            row: sqlite3.Row | None = connection.execute(found, (alarm_id,)).fetchone()
+        return row
 
     def timeline(self, source: str | None, hours: float) -> Result:
         """Counts per step over the last hours, oldest first; a step in which nothing was scored is left out."""
