@@ -93,6 +93,7 @@ def _write(detector: Detector, folder: Path) -> None:
     if detector.windows is not None:
         templates["window_pairs"] = detector.windows.support.pairs
         templates["window_spared"] = detector.windows.spared
+        templates["window_left_out"] = detector.windows.left_out
     (folder / TEMPLATES).write_bytes(orjson.dumps(templates))
     save_file(_arrays(detector), folder / "calibration.safetensors")
     (folder / "README.md").write_text(_card(detector))
@@ -356,7 +357,8 @@ def _windows(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> WindowRefere
         return None
     pairs = tuple(tuple((a, b) for a, b in of_window) for of_window in data["window_pairs"])
     support = Windows(arrays["window.counts"], arrays["window.edges"], arrays["window.shape"], pairs)
-    return WindowReference(support, data.get("window_spared", 0))  # folders from before it were calibrated without
+    left_out = tuple(tuple(of_window) for of_window in data.get("window_left_out", ()))
+    return WindowReference(support, data.get("window_spared", 0), left_out)  # folders from before them have neither
 
 
 def _context(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Context:

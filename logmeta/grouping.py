@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from logmeta.errors import InputError
 from logmeta.habits import Habits, hellinger, roots
 from logmeta.window import FloatArray, IntArray
 
+Reasons: TypeAlias = tuple[tuple[int, ...], ...]  # templates, window by window
 MIN_WINDOWS: Final = 5
 SPARED: Final = 0.06  # a share of windows: 5 % may be anomalies, and a few beside them cut short; see decision 0021
 COLUMNS: Final = (
@@ -132,15 +133,19 @@ class Scale:
 
 @dataclass(frozen=True)
 class WindowReference:
-    """The support's windows, and how odd each of them looks to the others; `spared` of them may be anomalies."""
+    """The support's windows, and how odd each of them looks to the others; `spared` of them may be anomalies.
+
+    `left_out` has for each window that was not taken over the templates that were the reason.
+    """
 
     support: Windows
     spared: int = 0
+    left_out: Reasons = ()
 
     @classmethod
-    def of(cls, support: Windows) -> WindowReference:
+    def of(cls, support: Windows, left_out: Reasons = ()) -> WindowReference:
         """Windows that are ordinary as far as anybody knows."""
-        return cls(support, int(SPARED * len(support)))
+        return cls(support, int(SPARED * len(support)), left_out)
 
     def __post_init__(self) -> None:
         if len(self.support) < MIN_WINDOWS:
@@ -221,7 +226,7 @@ class WindowReference:
         order, worst = self._orders(windows, own=own, habits=habits)
         first, last = (self._edge(windows, i, own=own, habits=habits) for i in (0, 1))
         high, three, lines, seconds, level = windows.shape.T
-        new = np.log1p(windows.counts[:, -1])
+        new = np.log1p(windows.counts[:, self._present == 0].sum(axis=1))
         lines, seconds = np.log1p(lines), np.log1p(seconds)
         repeated = self._repeated(windows, own=own, habits=habits)
         columns = (high, three, new, near[:, 0], near.mean(axis=1), missing, rare, order, worst, last, first,

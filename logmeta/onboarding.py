@@ -21,6 +21,7 @@ from logmeta.meta.support import KnownAnomalies, Support, corrupted, known_anoma
 from logmeta.parse import ParsedEvent
 from logmeta.records import AlarmBudget, LogRecord
 from logmeta.signatures import unusual_signatures
+from logmeta.trimming import Trimmed, severities, trimmed
 from logmeta.window import FloatArray
 from logmeta.windows import Window, WindowCutter
 
@@ -143,11 +144,25 @@ def _calibrate(detector: Detector, support: Support, usual_tail: FloatArray | No
     if detector.window.kind == "line":
         detector.window_calibration = Calibration.fit(lately[held_out])
         return
-    detector.windows = WindowReference.of(_support_windows(support, raw, detector.window))
-    detector.window_calibration = Calibration.fit(detector.windows.own_scores)
+    _calibrate_windows(detector, support, raw)
 
 
-def _support_windows(support: Support, raw: FloatArray, window: Window) -> Windows:
+def _calibrate_windows(detector: Detector, support: Support, raw: FloatArray) -> None:
+    """What windows are compared with, and what they are calibrated on: the latter holds those too that are left out.
+
+    A session that says something worse than usual is one that failed; any other window holds whatever came then.
+    """
+    found = Trimmed(_support_windows(support, raw, detector.window), [], ())
+    templates = support.memory.templates
+    if detector.window.kind == "session":
+        found = trimmed(found.stay, severities(templates, detector.base.encoders))
+    reference = WindowReference.of(Windows.of(found.stay, len(templates)), found.reasons)
+    others = reference.parts(Windows.of(found.left_out, len(templates))).sum(axis=1)
+    detector.windows = reference
+    detector.window_calibration = Calibration.fit(np.concatenate([reference.own_scores, others]))
+
+
+def _support_windows(support: Support, raw: FloatArray, window: Window) -> Sequence[Sequence[Line]]:
     """The support's own lines, scored from those before them, cut into windows."""
     cutter = WindowCutter(window)
     lines = [
@@ -156,7 +171,7 @@ def _support_windows(support: Support, raw: FloatArray, window: Window) -> Windo
     ]
     closed = [w for i, line in enumerate(lines) for w in cutter.add(i, support.streams[i], line.seconds)]
     complete = [w for w in [*closed, *cutter.finish()] if window.kind == "session" or len(w.positions) == window.lines]
-    return Windows.of([[lines[p] for p in w.positions] for w in complete], len(support.memory.templates))
+    return [[lines[p] for p in w.positions] for w in complete]
 
 
 def _span(events: Sequence[ParsedEvent]) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from logmeta.calibrate import ASKED_SHARES
+from logmeta.explain import SHOWN
 from logmeta.records import JsonValue
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _SPREAD_OVER_S: Final = 60.0
 _FAR_BEYOND: Final = 3.0
+_MOST_SAID: Final = 3
 
 
 def summary_of(detector: Detector) -> dict[str, JsonValue]:
@@ -63,8 +65,20 @@ def warnings_of(detector: Detector) -> Iterator[str]:
             f"p-values do not hold over the support itself: of its later lines {share:.0%} lie where "
             f"{asked:.0%} were asked; onboard from lines spread over a day"
         )
+    if detector.windows is not None and detector.windows.left_out:
+        yield _left_out(detector, detector.windows.left_out)
     if not detector.trusted:
         yield (
             "adapting to the support made corrupted lines harder to tell from it; "
             "scores come from the base model's own weights"
         )
+
+
+def _left_out(detector: Detector, left_out: Sequence[Sequence[int]]) -> str:
+    numbers = dict.fromkeys(number for reason in left_out for number in reason)
+    said = ", ".join(f"'{detector.memory.templates[number][:SHOWN]}'" for number in list(numbers)[:_MOST_SAID])
+    return (
+        f"{len(left_out)} of the support's windows are no example of ordinary ones, as they say what sounds bad and "
+        f"hardly another says: {said}{', ...' * (len(numbers) > _MOST_SAID)}; they still calibrate: take out "
+        f"those that failed, and give more lines where that is ordinary"
+    )

@@ -207,8 +207,8 @@ def test_the_card_says_what_the_detector_is_and_what_it_lacks(detector_folder):
     assert "- provisional:" in card
 
 
-def test_a_detector_of_whole_windows_scores_the_same_windows_after_loading(base, ordinary, test_log, tmp_path):
-    made = base.onboard(ordinary, source="pg", stream_regex=r" \[(\d+)\] ", window="session:5")
+def test_a_detector_of_whole_windows_scores_the_same_windows_after_loading(base, ordinary, killed, test_log, tmp_path):
+    made = base.onboard([*ordinary, killed], source="pg", stream_regex=r" \[(\d+)\] ", window="session:5")
     made.save_pretrained(tmp_path / "d")
     loaded = Detector.from_pretrained(tmp_path / "d", base=base)
 
@@ -218,6 +218,7 @@ def test_a_detector_of_whole_windows_scores_the_same_windows_after_loading(base,
     assert windows(loaded) == windows(made)
     assert str(loaded.window) == "session:5"
     assert loaded.windows.spared == made.windows.spared > 0
+    assert loaded.windows.left_out == made.windows.left_out != ()
 
 
 def test_windows_of_a_folder_that_spares_none_are_judged_as_they_were_calibrated(base, ordinary, tmp_path):

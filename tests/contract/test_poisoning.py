@@ -89,6 +89,32 @@ def test_a_twentieth_of_anomalies_in_the_support_costs_little(base, data, ordina
     assert precision(base.onboard(dirty, source="postgresql"), data) >= clean - 0.05
 
 
+def sessions_of(lines, failing, at):
+    """Connections of four lines each; of those at some places the second line says a failure."""
+    for n, start in enumerate(range(0, len(lines), 4)):
+        texts = [record.text for record in lines[start : start + 4]]
+        if n in at:
+            texts[1] = f"{texts[1][: split_header(texts[1]).end]}{failing}"
+        yield from (replace(lines[0], text=text, stream=f"s{lines[start].line_no}") for text in texts)
+
+
+def test_a_twentieth_of_failed_sessions_in_the_support_costs_little_and_is_told(base, ordinary):
+    failing = 'could not open file "base/16384/16397": Permission denied'
+    usual = [record for record in ordinary if record.text.count("connection") or record.text.count("disconnection")]
+    support, later, at = usual[:800], usual[800:1_200], range(5, 200, 20)
+    apart = []
+    for hidden in ((), at):
+        detector = base.onboard(list(sessions_of(support, failing, hidden)), source="pg", window="session:1e9")
+        scores = np.array(
+            [window.raw_score for window in detector.score_windows(list(sessions_of(later, failing, at)))]
+        )
+        failed = np.isin(np.arange(len(scores)), at)
+        apart.append(scores[failed].min() - scores[~failed].max())
+        assert len(detector.windows.left_out) == len(hidden)
+        assert any("take out those that failed" in warning for warning in detector.warnings()) == bool(hidden)
+    assert apart[1] >= 0.8 * apart[0] > 0
+
+
 def test_a_drip_of_bad_lines_stays_told(session, ordinary, bad):
     ordinary_lines = cycle([replace(line, timestamp=None) for line in ordinary[1_200:]])
     lines = [
