@@ -12,6 +12,7 @@ from logmeta.elastic.registry import SharedRegistry
 from logmeta.errors import LogmetaError
 from logmeta.serve.batching import Job, Lane, Worker
 from logmeta.serve.delivery.deliverer import Deliverer
+from logmeta.serve.delivery.kept import Kept
 from logmeta.serve.documents import Document, Result, error_item
 from logmeta.serve.journal.reader import JournalReader
 from logmeta.serve.journal.writer import Journal
@@ -62,7 +63,8 @@ class Scorer:
     def _deliverer(self) -> Deliverer | None:
         if self.settings.webhook is None:
             return None
-        deliverer = Deliverer(self.settings.webhook, self.metrics)
+        kept = Kept(self.settings.detectors / f"webhook-{self.settings.name}.json")
+        deliverer = Deliverer(self.settings.webhook, self.metrics, kept=kept)
         self.sources.followers.append(deliverer.follow)
         return deliverer
 

@@ -7,8 +7,8 @@ kind of lines with twelve of the forty commonest words renamed (a deploy), then 
 renamed too, all in one go. Counted from 500 lines behind the deploy on: alarms, anomalous lines; then incidents with
 an anomalous line that is no mere repetition. `none` does nothing, `blind` calibrates anew on whatever the last 1,000
 lines are, every 250 lines, `absorb` is gated absorption. `before` is the test log without any deploy. The alarm level
-is that of the default budget, p .001 and p .01: a few thousand lines show only at the latter whether a budget is kept. The shipped
-base model was trained on these systems.
+is that of the default budget, p .001 and p .01: a few thousand lines show only at the latter whether a budget is kept.
+The shipped base model was trained on these systems.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import threading
@@ -13,6 +14,7 @@ from receiving import Receiver
 from running import await_that
 
 from logmeta.serve.delivery.deliverer import Deliverer
+from logmeta.serve.delivery.kept import Kept
 from logmeta.serve.delivery.notice import Notice
 from logmeta.serve.delivery.settings import WebhookSettings, webhook_settings
 from logmeta.serve.delivery.template import Template
@@ -23,11 +25,11 @@ SECRET = "s3cret-that-nobody-sees"
 
 
 @contextmanager
-def delivering(url: str, **settings):
+def delivering(url: str, kept=None, **settings):
     """A running deliverer with its metrics, whose waits are hundredths of seconds."""
     quick = {"per_minute": 60_000, "first_wait_s": 0.01, "longest_wait_s": 0.05, "timeout_s": 0.3, "leave_s": 2.0}
     given = WebhookSettings(url, Template(DOCUMENT, name="test"), **{**quick, **settings})
-    deliverer = Deliverer(given, Metrics(max_source_labels=1))
+    deliverer = Deliverer(given, Metrics(max_source_labels=1), kept=kept)
     deliverer.start()
     try:
         yield deliverer
@@ -183,6 +185,64 @@ def test_the_end_sends_what_waits_and_tells_what_it_could_not(told):
         for i in range(3):
             deliverer.add(alarm(i))
     assert "3 messages for the webhook were not delivered" in told.text and counted(deliverer, "dropped") == 3
+
+
+def test_what_waits_at_the_end_is_sent_by_the_next_start_in_order_and_once(told, tmp_path):
+    kept, receiver = Kept(tmp_path / "webhook.json"), Receiver()
+    with receiver.serving():
+        pass
+    with delivering(receiver.url, kept) as deliverer:
+        for i in range(3):
+            deliverer.add(alarm(i))
+        deliverer.add(alarm(3, severity="critical"))
+    assert "4 messages for the webhook wait for the next start" in told.text and counted(deliverer, "dropped") == 0
+    with receiver.serving(), delivering(receiver.url, kept) as deliverer:
+        deliverer.add(alarm(1))  # it waits already
+        receiver.await_taken(4)
+    assert summaries(receiver) == ["alarm 3", "alarm 0", "alarm 1", "alarm 2"]
+    assert counted(deliverer, "duplicate") == 1 and not kept.path.exists()
+
+
+def test_what_waits_is_written_down_before_it_is_sent_and_no_more_than_may_wait_is_read(tmp_path):
+    kept = Kept(tmp_path / "webhook.json")
+    with delivering("http://127.0.0.1:9/", kept, first_wait_s=60.0, longest_wait_s=60.0, leave_s=0.1) as deliverer:
+        for i in range(5):
+            deliverer.add(alarm(i))
+        await_that(lambda: len(kept.read(most=10)) == 5)
+    assert [notice.text for notice in kept.read(most=2)] == ["alarm 0", "alarm 1"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"[", b"{}7", b'[{"kind": "alarm"}]', b"[7]", b'{"a": 1}', b"[{}]", b"\xff"],
+)
+def test_a_damaged_file_is_set_aside_and_told(told, tmp_path, damage):
+    kept, receiver = Kept(tmp_path / "webhook.json"), Receiver()
+    kept.path.write_bytes(damage)
+    with receiver.serving(), delivering(receiver.url, kept) as deliverer:
+        deliverer.add(alarm(1))
+        receiver.await_taken(1)
+    assert "set aside" in told.text and kept.path.with_name("webhook.json.damaged").read_bytes() == damage
+
+
+@pytest.mark.parametrize("field", [{"severity": "awful"}, {"count": "7"}, {"told": []}, {"text": None}, {"more": 1}])
+def test_a_kept_message_with_a_field_that_none_has_is_none(tmp_path, field):
+    kept = Kept(tmp_path / "webhook.json")
+    assert kept.write([alarm(1)])
+    kept.path.write_text(json.dumps([{**json.loads(kept.path.read_text())[0], **field}]))
+    assert kept.read(most=10) == [] and not kept.path.exists()
+
+
+def test_where_nothing_can_be_kept_messages_go_on_and_it_is_told_once(told, tmp_path):
+    kept, receiver = Kept(tmp_path / "nowhere" / "webhook.json"), Receiver()
+    with receiver.serving(), delivering(receiver.url, kept) as deliverer:
+        for i in range(3):
+            deliverer.add(alarm(i))
+            receiver.await_taken(i + 1)
+    assert not kept.write([alarm(1)]) and told.text.count("cannot be kept") == 1
+    with delivering(receiver.url, kept, leave_s=0.1) as deliverer:
+        deliverer.add(alarm(1))
+    assert "1 messages for the webhook were not delivered" in told.text and counted(deliverer, "dropped") == 1
 
 
 def test_the_end_waits_for_no_receiver_that_hangs():

@@ -13,6 +13,8 @@ from logs import lines
 from receiving import Receiver
 from running import await_that, start_scorer
 
+from logmeta.elastic.node import free_port
+
 SECRET = "s3cret-that-nobody-sees"
 KILLED = "2026-11-22 17:00:06.000 UTC [18335] LOG:  server process (PID 28281) was terminated by signal 9: Killed"
 
@@ -103,6 +105,29 @@ def test_scoring_goes_on_while_the_webhook_fails_and_is_away_and_alarms_arrive_a
     assert {body["alarm_id"] for body in bodies} == expected
 
 
+def test_alarms_that_wait_outlive_a_scorer_that_is_killed(tmp_path):
+    receiver = Receiver()
+    with receiver.serving():
+        pass  # its port is known, and nobody listens
+    port, flags = free_port(), ("--no-webhook-drift", "--webhook-url", receiver.url)
+    scorer = start_scorer(tmp_path, *flags, port=port)
+    kept = tmp_path / "detectors" / f"webhook-{port}.json"
+    with api_of(scorer) as api:
+        onboard(api, "payments")
+        results = score(api, "payments", [*lines("normal", 100), KILLED])
+        expected = {result["alarm_id"] for result in results if result["alarm"]}
+        await_that(lambda: kept.exists() and len(json.loads(kept.read_bytes())) == len(expected) >= 1)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    scorer.process.kill()
+    scorer.process.wait()
+    with receiver.serving():
+        scorer = start_scorer(tmp_path, *flags, port=port)
+        assert {body["alarm_id"] for body in receiver.await_taken(len(expected))} == expected
+        await_that(lambda: not kept.exists())
+        assert scorer.stop() == 0
+    assert len(receiver.taken) == len(expected)
+
+
 def test_a_hostile_line_is_text_and_nothing_else(receiver, started):
     scorer = started("--webhook-url", receiver.url, "--webhook-template", "slack")
     hostile = KILLED + ' "}, {"text": "<!channel> ${token} <https://evil|click>\\ \x1b[31m'
@@ -148,7 +173,7 @@ def test_the_scorer_ends_in_good_order_while_the_webhook_is_down(started):
         onboard(api, "postgresql")
         score(api, "postgresql", [*lines("normal", 100), KILLED])
     assert scorer.stop() == 0
-    assert "for the webhook were not delivered" in scorer.output
+    assert "for the webhook wait for the next start" in scorer.output
 
 
 @pytest.mark.parametrize(

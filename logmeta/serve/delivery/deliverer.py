@@ -11,6 +11,7 @@ from typing import Final
 
 from logmeta.drift import Drift
 from logmeta.records import ScoredLine
+from logmeta.serve.delivery.kept import Kept
 from logmeta.serve.delivery.notice import DRIFT_SEVERITY, Notice, alarm_notice, drift_notice
 from logmeta.serve.delivery.poster import Answer, Poster
 from logmeta.serve.delivery.settings import WebhookSettings
@@ -21,6 +22,7 @@ from logmeta.serve.opened import OpenSource
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.25
+KEEP_EVERY_S: Final = 1.0
 SAY_EVERY_S: Final = 60.0
 GIVE_UP: Final = 3  # failures of a message while others got through
 
@@ -37,10 +39,11 @@ class Deliverer:
         settings: WebhookSettings,
         metrics: Metrics,
         *,
+        kept: Kept | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Nothing is sent yet. Raises UsageError when the CA file cannot be used."""
+        """Nothing is sent yet; what waits is `kept`, too. Raises UsageError when the CA file cannot be used."""
         self._settings, self._metrics, self._clock, self._jitter = settings, metrics, clock, jitter
         self._poster = Poster(settings)
         self.waiting = Waiting(settings, self._count, now=clock())
@@ -50,12 +53,21 @@ class Deliverer:
         self._not_before = float("-inf")
         self._said: dict[str, float] = {}
         self._failures = self._taken = 0
+        self._kept, self._kept_at, self._kept_changes = kept, float("-inf"), 0
 
     def start(self) -> None:
         if self._settings.url.startswith("http:") and self._settings.token:
             logger.warning("the webhook's token goes over plain http: use https", extra=_ACTION)
         logger.info("alarms go to the webhook at %s", self._settings.place, extra=_ACTION)
+        self._take_up()
         self._thread.start()
+
+    def _take_up(self) -> None:
+        """What waited when the scorer ended."""
+        before = self._kept.read(self._settings.max_waiting) if self._kept else []
+        self.waiting.take_up(before, self._clock())
+        if before:
+            logger.info("%d messages for the webhook wait since the last start", len(before), extra=_ACTION)
 
     def follow(self, opened: OpenSource, lines: Sequence[ScoredLine], changes: Sequence[Drift]) -> None:
         """Take what is to be told of a scored batch."""
@@ -73,14 +85,17 @@ class Deliverer:
         self._news.set()
 
     def close(self) -> None:
-        """Send what waits for `leave_s` at most; what then waits is lost, and told."""
+        """Send what waits for `leave_s` at most; what then waits is kept for the next start, or lost, and told."""
         self._ending.set()
         self._news.set()
         if self._thread.is_alive():
             self._thread.join(self._settings.leave_s)
-        if left := len(self.waiting):
-            self._count("dropped", left)
-            logger.error("%d messages for the webhook were not delivered", left, extra=_ACTION)
+        left = self.waiting.all()
+        if self._kept is not None and self._kept.write(left):
+            logger.log(logging.WARNING if left else logging.DEBUG, _FOR_LATER, len(left), extra=_ACTION)
+        elif left:
+            self._count("dropped", len(left))
+            logger.error("%d messages for the webhook were not delivered", len(left), extra=_ACTION)
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -103,6 +118,7 @@ class Deliverer:
     def _step(self) -> bool:
         """Try one message; whether another may follow at once."""
         now = self._clock()
+        self._keep(now)
         if now < self._not_before:
             return False
         entry = self.waiting.due(now, failures=self._failures)
@@ -111,6 +127,13 @@ class Deliverer:
         answer = self._poster.post(entry.notice)
         {"delivered": self._delivered, "refused": self._refused, "failed": self._failed}[answer.outcome](entry, answer)
         return answer.outcome != "failed"
+
+    def _keep(self, now: float) -> None:
+        """Write down what waits, once a second at most."""
+        if self._kept is None or now - self._kept_at < KEEP_EVERY_S or self.waiting.changes == self._kept_changes:
+            return
+        self._kept_at, self._kept_changes = now, self.waiting.changes
+        self._kept.write(self.waiting.all())
 
     def _delivered(self, entry: Entry, _: Answer) -> None:
         if self._failures:
@@ -151,3 +174,4 @@ class Deliverer:
 
 
 _ACTION: Final = {"event.action": "webhook"}
+_FOR_LATER: Final = "%d messages for the webhook wait for the next start"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 from typing import Final
 
@@ -63,7 +63,7 @@ class Waiting:
         self._settings, self._count = settings, count
         self._lock = Lock()
         self._queues: tuple[OrderedDict[int, Entry], ...] = tuple(OrderedDict() for _ in SEVERITIES)
-        self._number = 0
+        self._number = self.changes = 0
         self._least = SEVERITIES.index(settings.min_severity)
         self._repeats = Repeats(window_s=settings.repeat_s, max_alike=settings.max_alike, max_told=settings.max_told)
         self._admitted = Pace(settings.per_minute - 1, now=now)  # one is for what is over
@@ -72,6 +72,19 @@ class Waiting:
 
     def __len__(self) -> int:
         return sum(len(queue) for queue in self._queues)
+
+    def all(self) -> list[Notice]:
+        """What waits, in the order of its arrival."""
+        with self._lock:
+            return [entry.notice for _, entry in sorted(chain.from_iterable(queue.items() for queue in self._queues))]
+
+    def take_up(self, notices: Iterable[Notice], now: float) -> None:
+        """Messages that waited when the scorer ended: they were let in then."""
+        with self._lock:
+            for notice in notices:
+                if notice.kind != "more" and not (self._repeats.is_told(notice) or notice.repeats):
+                    self._repeats.is_alike(notice, now)
+                self._put(notice, now)
 
     def add(self, notice: Notice, now: float) -> None:
         """Take a message, or count why not."""
@@ -107,6 +120,7 @@ class Waiting:
             queue = self._queues[entry.notice.rank]
             for number in [number for number, waiting in queue.items() if waiting is entry]:
                 del queue[number]
+                self.changes += 1
 
     def end(self, now: float) -> None:
         """Nothing comes any more: what is counted for later is told now."""
@@ -133,6 +147,7 @@ class Waiting:
 
     def _put(self, notice: Notice, now: float) -> None:
         self._number += 1
+        self.changes += 1
         self._queues[notice.rank][self._number] = Entry(notice)
         if len(self) > self._settings.max_waiting:
             _, entry = next(queue for queue in self._queues if queue).popitem(last=False)
