@@ -87,7 +87,7 @@ class BaselineSession:
         raw = np.array([line[3] for line in done])
         surprise = self.detector.calibration.surprise(raw)
         score, p = score_of(surprise, self.detector.level.level), self.detector.calibration.p_values(raw)
-        threshold = -np.log(self.detector.level.level)
+        threshold = self.detector.level.surprise
         columns = zip(done, surprise >= threshold, score.tolist(), p.tolist(), strict=True)
         return [self._line(*line, bool(odd), s, p) for line, odd, s, p in columns]
 
