@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -128,6 +130,22 @@ def test_journals_of_several_scorers_are_told_as_one(tmp_path):
     keep(tmp_path, (NOW, [line(3), quiet(4)]), name="2")
     found = facts(tmp_path)
     assert (found.alarms.total, found.lines, found.journals, len(found.steps)) == (2, 4, 2, 1)
+
+
+def test_journals_from_other_machines_are_told_with_those_of_the_folder_each_once(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    keep(here, (NOW, [line(1), quiet(2)]))
+    keep(there, (NOW, [line(3), line(4)]))
+    copied = tmp_path / "scorer-2.sqlite"
+    with closing(sqlite3.connect(there / "journal-9750.sqlite")) as of, closing(sqlite3.connect(copied)) as to:
+        of.backup(to)
+    for others in ([copied], [there], [here, there, there]):
+        found = gather(here, "payments", Span.of_days(7, now=NOW), others=others)
+        assert (found.alarms.total, found.lines, found.journals) == (3, 4, 2)
+    with pytest.raises(UsageError, match=r"no journal in .*nowhere"):
+        gather(here, "payments", Span.of_days(7), others=[tmp_path / "nowhere"])
 
 
 def test_more_alarms_than_a_page_of_the_journal_are_all_counted(tmp_path):

@@ -26,6 +26,10 @@ def report(
     detectors: Annotated[
         Path, typer.Option(help="With --source: folder of detectors, as `logmeta serve` has it.")
     ] = Path("detectors"),
+    journals: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --source: further journals, files or folders, as of scorers on other machines."),
+    ] = None,
     days: Annotated[int, typer.Option(help="With --source: today and the days before it.", min=1, max=MOST_DAYS)] = 7,
     out: Annotated[
         Path | None, typer.Option(help="File for the page: HTML with --source, else Markdown (or stdout).")
@@ -58,12 +62,12 @@ def report(
         return
     if source is None or out is None:
         raise UsageError("the page of a source needs a file; give --out week.html")
-    _report_of_source(source, detectors, days, out)
+    _report_of_source(source, detectors, journals or [], days, out)
 
 
-def _report_of_source(source: str, detectors: Path, days: int, out: Path) -> None:
+def _report_of_source(source: str, detectors: Path, journals: list[Path], days: int, out: Path) -> None:
     from logmeta.serve.report.facts import gather
     from logmeta.serve.report.page import html
     from logmeta.serve.report.span import Span
 
-    write(out, html(gather(detectors, source, Span.of_days(days))))
+    write(out, html(gather(detectors, source, Span.of_days(days), others=journals)))

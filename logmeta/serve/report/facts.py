@@ -131,18 +131,14 @@ class Facts:
         return [event for event in self.events if event["kind"] in kinds]
 
 
-def gather(detectors: Path, source: str, span: Span) -> Facts:
-    """Everything that a report tells of a source.
+def gather(detectors: Path, source: str, span: Span, *, others: Sequence[Path] = ()) -> Facts:
+    """Everything that a report tells of a source, from the journals in its folder and in `others`, files or folders.
 
     Raises:
-        UsageError: there is no journal in the folder, or nothing is known of the source.
+        UsageError: there is no journal in a folder, or nothing is known of the source.
         BackendError: a journal cannot be read.
     """
-    paths = sorted(detectors.glob("journal-*.sqlite"))
-    if not paths:
-        raise UsageError(
-            f"no journal in {detectors}; give the folder that `logmeta serve --detectors` has, once it ran"
-        )
+    paths = dict.fromkeys(path.resolve() for folder in (detectors, *others) for path in _journals(folder))
     readers, registry = [JournalReader(path) for path in paths], Registry(detectors)
     _check_known(source, readers, registry)
     alarms = Alarms()
@@ -165,6 +161,13 @@ def gather(detectors: Path, source: str, span: Span) -> Facts:
         versions=len(registry.versions(source)),
         budget=_budget(registry, source),
     )
+
+
+def _journals(place: Path) -> list[Path]:
+    found = [place] if place.is_file() else sorted(place.glob("journal-*.sqlite"))
+    if not found:
+        raise UsageError(f"no journal in {place}; give the folder that `logmeta serve --detectors` has, once it ran")
+    return found
 
 
 def _check_known(source: str, readers: Sequence[JournalReader], registry: Registry) -> None:

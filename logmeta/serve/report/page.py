@@ -222,7 +222,7 @@ def _decisions(facts: Facts) -> Html:
 
 
 def _footer(facts: Facts) -> Html:
-    journals = f"Written by logmeta from {_count(facts.journals, 'journal')} in one folder of detectors."
+    journals = f"Written by logmeta from {_count(facts.journals, 'journal')} of scorers."
     times = "Times are UTC, the scorer's clock when a line came."
     alarms = "An alarm is one message to a person; the anomalous lines near it are part of it."
     return tag("footer", tag("p", f"{journals} {times} {alarms}"))
