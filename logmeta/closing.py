@@ -170,7 +170,7 @@ class _Told:
         known: dict[str, Callable[[], str]] = {
             "line": self._loudest,
             "lines": self._loudest,
-            "new": lambda: f"{self.windows.counts[self.i, -1]:.0f} lines of templates that no ordinary window has",
+            "new": self._new,
             "missing": self._missing,
             "rare": self._rare,
             "end": lambda: self._edge("ends", 1),
@@ -194,6 +194,10 @@ class _Told:
     def _loudest(self) -> str:
         line = max(self.lines, key=lambda line: line.raw)
         return f"line {line.line_no} stands out: {self._name(line.template)}"
+
+    def _new(self) -> str:
+        lines = self.scorer.reference.new_lines(self.windows)[self.i]
+        return f"{lines:.0f} lines of templates that no ordinary window has"
 
     def _missing(self) -> str:
         ordinary = self.scorer.reference.support.counts > 0

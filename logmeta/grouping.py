@@ -131,6 +131,11 @@ class Scale:
         return middle, np.maximum(spread, 0.02 + 0.05 * np.abs(middle))
 
 
+def spared_of(windows: int) -> int:
+    """How many of so many windows may be anomalies that nobody saw."""
+    return int(SPARED * windows)
+
+
 @dataclass(frozen=True)
 class WindowReference:
     """The support's windows, and how odd each of them looks to the others; `spared` of them may be anomalies.
@@ -145,7 +150,7 @@ class WindowReference:
     @classmethod
     def of(cls, support: Windows, left_out: Reasons = ()) -> WindowReference:
         """Windows that are ordinary as far as anybody knows."""
-        return cls(support, int(SPARED * len(support)), left_out)
+        return cls(support, spared_of(len(support)), left_out)
 
     def __post_init__(self) -> None:
         if len(self.support) < MIN_WINDOWS:
@@ -187,6 +192,10 @@ class WindowReference:
         """How far each window is from the support's, shape (n, columns); what is a habit of late is no distance."""
         return self._features(windows, own=False, habits=habits)
 
+    def new_lines(self, windows: Windows) -> FloatArray:
+        """How many lines of each window are of templates that no window of the support holds, shape (n,)."""
+        return np.asarray(windows.counts[:, self._present == 0].sum(axis=1))
+
     @cached_property
     def strange(self) -> npt.NDArray[np.bool_]:
         """Which templates no more than the spared windows hold, shape (templates,)."""
@@ -226,7 +235,7 @@ class WindowReference:
         order, worst = self._orders(windows, own=own, habits=habits)
         first, last = (self._edge(windows, i, own=own, habits=habits) for i in (0, 1))
         high, three, lines, seconds, level = windows.shape.T
-        new = np.log1p(windows.counts[:, self._present == 0].sum(axis=1))
+        new = np.log1p(self.new_lines(windows))
         lines, seconds = np.log1p(lines), np.log1p(seconds)
         repeated = self._repeated(windows, own=own, habits=habits)
         columns = (high, three, new, near[:, 0], near.mean(axis=1), missing, rare, order, worst, last, first,

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from logmeta.evidence import Encoders
-from logmeta.grouping import SPARED, Line, Reasons
+from logmeta.grouping import Line, Reasons, spared_of
 from logmeta.header import LEVELS
 from logmeta.signatures import signatures_of
 from logmeta.window import BoolArray, FloatArray
@@ -39,7 +39,7 @@ def trimmed(windows: Sequence[Sequence[Line]], severity: FloatArray) -> Trimmed:
     `severity` (templates,) says how bad templates sound (see `severities`); a line logged at error or above sounds as
     bad as can be. Where more sessions than `SPARED` would be left out, all stay: so many are no exception.
     """
-    few = int(SPARED * len(windows))
+    few = spared_of(len(windows))
     said = [np.unique([line.template for line in window]) for window in windows]
     times = np.bincount(np.concatenate(said), minlength=len(severity))
     worse = _worse(_loud(windows, severity), times > few) & (times <= few)

@@ -14,7 +14,7 @@ from logmeta.windows import Window
 
 NAN = float("nan")
 OPEN, WORK, CLOSE, NEW = 0, 1, 2, 3
-TEMPLATES = ("session opened", "work done", "session closed")
+TEMPLATES = ("session opened", "work done", "session closed", "import failed")
 
 
 def session(*numbers: int, seconds: float = 1.0, raw: float = 0.0) -> list[Line]:
@@ -118,12 +118,12 @@ def test_as_odd_windows_that_are_spared_have_no_say_in_the_rank_worked_out_by_ha
     assert own[1] - own[0] == pytest.approx(np.log(2) / 3)  # (1 + 1) / 9 against 1 / 9
 
 
-def scorer(window: str) -> WindowScorer:
-    reference = WindowReference(Windows.of(ORDINARY, known=3))
+def scorer(window: str, known: int = 3) -> WindowScorer:
+    reference = WindowReference(Windows.of(ORDINARY, known))
     calibration = Calibration.fit(reference.own_scores)
     level = AlarmLevel(0.05, 1e5, True, True)
     model = ModelId("base", "s", "1", 20)
-    return WindowScorer("s", Window.parse(window), reference, calibration, level, model, TEMPLATES)
+    return WindowScorer("s", Window.parse(window), reference, calibration, level, model, TEMPLATES[:known])
 
 
 def lines(stream: str, window: list[Line], start: float) -> list[tuple[str, Line]]:
@@ -146,6 +146,14 @@ def test_a_session_that_stopped_early_alarms_and_says_so():
     assert window.alarm
     texts = " ".join(reason.text for reason in window.reasons)
     assert "lacks 'session closed', which 100% of ordinary windows have" in texts or "ends with" in texts
+
+
+def test_lines_that_only_sessions_left_out_of_the_support_hold_are_told_as_new():
+    windows = OpenWindows(scorer("session:60", known=4))  # the detector knows template 3, no window of it does
+    windows.see(lines("a", session(OPEN, WORK, NEW, WORK, NEW, CLOSE), 0))
+    windows.finish()
+    (window,) = windows.take()
+    assert "2 lines of templates that no ordinary window has" in [reason.text for reason in window.reasons]
 
 
 def test_scores_do_not_depend_on_how_lines_come_in_batches():
