@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import orjson
+
+from logmeta.atomic import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,6 @@ class LastUsed:
             return
         self._written = now
         try:
-            handle, beside = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)
-            with os.fdopen(handle, "wb") as file:
-                file.write(orjson.dumps(list(sources)))
-            Path(beside).replace(self._path)
+            write_text(self._path, orjson.dumps(list(sources)).decode(), mode=0o600)
         except OSError as error:
             logger.warning("%s is not written, the next start will be a cold one: %s", self._path, error)

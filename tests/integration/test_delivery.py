@@ -52,7 +52,8 @@ def summaries(receiver) -> list[str]:
 @pytest.fixture
 def told(caplog, monkeypatch):
     """The log, with everything that a library may say in it."""
-    monkeypatch.setattr(logging.getLogger("logmeta.serve.delivery.deliverer"), "disabled", False)
+    for module in ("deliverer", "kept"):
+        monkeypatch.setattr(logging.getLogger(f"logmeta.serve.delivery.{module}"), "disabled", False)
     monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
     caplog.set_level(logging.INFO, logger="logmeta")
     return caplog

@@ -53,8 +53,9 @@ def started(tmp_path):
     """Starts scorers that end with the test."""
     running = []
 
-    def start(*flags: str):
-        running.append(start_scorer(tmp_path / f"scorer-{len(running)}", "--no-webhook-drift", *flags))
+    def start(*flags: str, folder=None, port=None):
+        folder = folder or tmp_path / f"scorer-{len(running)}"
+        running.append(start_scorer(folder, "--no-webhook-drift", *flags, port=port))
         return running[-1]
 
     yield start
@@ -105,13 +106,13 @@ def test_scoring_goes_on_while_the_webhook_fails_and_is_away_and_alarms_arrive_a
     assert {body["alarm_id"] for body in bodies} == expected
 
 
-def test_alarms_that_wait_outlive_a_scorer_that_is_killed(tmp_path):
+def test_alarms_that_wait_outlive_a_scorer_that_is_killed(started, tmp_path):
     receiver = Receiver()
     with receiver.serving():
         pass  # its port is known, and nobody listens
-    port, flags = free_port(), ("--no-webhook-drift", "--webhook-url", receiver.url)
-    scorer = start_scorer(tmp_path, *flags, port=port)
-    kept = tmp_path / "detectors" / f"webhook-{port}.json"
+    port, folder = free_port(), tmp_path / "killed"
+    scorer = started("--webhook-url", receiver.url, folder=folder, port=port)
+    kept = folder / "detectors" / f"webhook-{port}.json"
     with api_of(scorer) as api:
         onboard(api, "payments")
         results = score(api, "payments", [*lines("normal", 100), KILLED])
@@ -121,7 +122,7 @@ def test_alarms_that_wait_outlive_a_scorer_that_is_killed(tmp_path):
     scorer.process.kill()
     scorer.process.wait()
     with receiver.serving():
-        scorer = start_scorer(tmp_path, *flags, port=port)
+        scorer = started("--webhook-url", receiver.url, folder=folder, port=port)
         assert {body["alarm_id"] for body in receiver.await_taken(len(expected))} == expected
         await_that(lambda: not kept.exists())
         assert scorer.stop() == 0

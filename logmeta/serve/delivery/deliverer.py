@@ -14,7 +14,7 @@ from logmeta.records import ScoredLine
 from logmeta.serve.delivery.kept import Kept
 from logmeta.serve.delivery.notice import DRIFT_SEVERITY, Notice, alarm_notice, drift_notice
 from logmeta.serve.delivery.poster import Answer, Poster
-from logmeta.serve.delivery.settings import WebhookSettings
+from logmeta.serve.delivery.settings import ACTION, WebhookSettings
 from logmeta.serve.delivery.waiting import Entry, Waiting
 from logmeta.serve.metrics import Metrics
 from logmeta.serve.opened import OpenSource
@@ -53,12 +53,12 @@ class Deliverer:
         self._not_before = float("-inf")
         self._said: dict[str, float] = {}
         self._failures = self._taken = 0
-        self._kept, self._kept_at, self._kept_changes = kept, float("-inf"), 0
+        self._kept, self._kept_at, self._kept_state = kept, float("-inf"), self.waiting.state
 
     def start(self) -> None:
         if self._settings.url.startswith("http:") and self._settings.token:
-            logger.warning("the webhook's token goes over plain http: use https", extra=_ACTION)
-        logger.info("alarms go to the webhook at %s", self._settings.place, extra=_ACTION)
+            logger.warning("the webhook's token goes over plain http: use https", extra=ACTION)
+        logger.info("alarms go to the webhook at %s", self._settings.place, extra=ACTION)
         self._take_up()
         self._thread.start()
 
@@ -67,7 +67,7 @@ class Deliverer:
         before = self._kept.read(self._settings.max_waiting) if self._kept else []
         self.waiting.take_up(before, self._clock())
         if before:
-            logger.info("%d messages for the webhook wait since the last start", len(before), extra=_ACTION)
+            logger.info("%d messages for the webhook wait since the last start", len(before), extra=ACTION)
 
     def follow(self, opened: OpenSource, lines: Sequence[ScoredLine], changes: Sequence[Drift]) -> None:
         """Take what is to be told of a scored batch."""
@@ -91,11 +91,12 @@ class Deliverer:
         if self._thread.is_alive():
             self._thread.join(self._settings.leave_s)
         left = self.waiting.all()
-        if self._kept is not None and self._kept.write(left):
-            logger.log(logging.WARNING if left else logging.DEBUG, _FOR_LATER, len(left), extra=_ACTION)
+        is_kept = self._kept is not None and self._kept.write(left)
+        if left and is_kept:
+            logger.warning("%d messages for the webhook wait for the next start", len(left), extra=ACTION)
         elif left:
             self._count("dropped", len(left))
-            logger.error("%d messages for the webhook were not delivered", len(left), extra=_ACTION)
+            logger.error("%d messages for the webhook were not delivered", len(left), extra=ACTION)
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -130,14 +131,14 @@ class Deliverer:
 
     def _keep(self, now: float) -> None:
         """Write down what waits, once a second at most."""
-        if self._kept is None or now - self._kept_at < KEEP_EVERY_S or self.waiting.changes == self._kept_changes:
+        if self._kept is None or now - self._kept_at < KEEP_EVERY_S or self.waiting.state == self._kept_state:
             return
-        self._kept_at, self._kept_changes = now, self.waiting.changes
+        self._kept_at, self._kept_state = now, self.waiting.state
         self._kept.write(self.waiting.all())
 
     def _delivered(self, entry: Entry, _: Answer) -> None:
         if self._failures:
-            logger.info("the webhook takes alarms again, %d wait", len(self.waiting) - 1, extra=_ACTION)
+            logger.info("the webhook takes alarms again, %d wait", len(self.waiting) - 1, extra=ACTION)
         self._failures, self._taken = 0, self._taken + 1
         self._metrics.webhook_last_success.set_to_current_time()
         self._give_up(entry, "delivered")
@@ -167,11 +168,7 @@ class Deliverer:
         now = self._clock()
         if now - self._said.get(answer.outcome, float("-inf")) >= SAY_EVERY_S:
             self._said[answer.outcome] = now
-            logger.error(words, self._settings.place, answer.why, extra=_ACTION)
+            logger.error(words, self._settings.place, answer.why, extra=ACTION)
 
     def _count(self, outcome: str, count: int) -> None:
         self._metrics.webhook_deliveries.labels(outcome).inc(count)
-
-
-_ACTION: Final = {"event.action": "webhook"}
-_FOR_LATER: Final = "%d messages for the webhook wait for the next start"

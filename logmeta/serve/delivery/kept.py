@@ -12,6 +12,7 @@ import orjson
 
 from logmeta.atomic import write_text
 from logmeta.serve.delivery.notice import SEVERITIES, Notice
+from logmeta.serve.delivery.settings import ACTION
 
 logger = logging.getLogger(__name__)
 
@@ -52,15 +53,15 @@ class Kept:
 
     def _tell(self, error: OSError) -> None:
         if self._written:
-            logger.error("messages for the webhook cannot be kept in %s: %s", self.path, error, extra=_ACTION)
+            logger.error("messages for the webhook cannot be kept in %s: %s", self.path, error, extra=ACTION)
         self._written = False
 
     def _set_aside(self, error: Exception) -> None:
-        logger.error("%s holds no messages for the webhook (%s), it is set aside", self.path, error, extra=_ACTION)
+        logger.error("%s holds no messages for the webhook (%s), it is set aside", self.path, error, extra=ACTION)
         try:
             self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
         except OSError as second:
-            logger.error("%s could not be set aside: %s", self.path, second, extra=_ACTION)
+            logger.error("%s could not be set aside: %s", self.path, second, extra=ACTION)
 
 
 def _notice(fields: dict[str, object]) -> Notice:
@@ -73,6 +74,3 @@ def _notice(fields: dict[str, object]) -> Notice:
     if notice.severity not in SEVERITIES or not isinstance(notice.told, dict):
         raise ValueError(f"a severity is one of {', '.join(SEVERITIES)}")
     return notice
-
-
-_ACTION: Final = {"event.action": "webhook"}

@@ -11,6 +11,7 @@ from logmeta.elastic.secrets import read_secret
 from logmeta.errors import UsageError
 from logmeta.serve.delivery.template import Template
 
+ACTION: Final = {"event.action": "webhook"}  # beside every line of the log about it
 TOKEN_ENV: Final = "LOGMETA_SERVE__WEBHOOK_TOKEN"
 TOKEN_IN_URL: Final = "${token}"
 

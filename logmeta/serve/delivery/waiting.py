@@ -63,7 +63,7 @@ class Waiting:
         self._settings, self._count = settings, count
         self._lock = Lock()
         self._queues: tuple[OrderedDict[int, Entry], ...] = tuple(OrderedDict() for _ in SEVERITIES)
-        self._number = self.changes = 0
+        self._number = 0
         self._least = SEVERITIES.index(settings.min_severity)
         self._repeats = Repeats(window_s=settings.repeat_s, max_alike=settings.max_alike, max_told=settings.max_told)
         self._admitted = Pace(settings.per_minute - 1, now=now)  # one is for what is over
@@ -72,6 +72,11 @@ class Waiting:
 
     def __len__(self) -> int:
         return sum(len(queue) for queue in self._queues)
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """Another one whenever other messages wait: how many have come, and how many are left."""
+        return self._number, len(self)
 
     def all(self) -> list[Notice]:
         """What waits, in the order of its arrival."""
@@ -120,7 +125,6 @@ class Waiting:
             queue = self._queues[entry.notice.rank]
             for number in [number for number, waiting in queue.items() if waiting is entry]:
                 del queue[number]
-                self.changes += 1
 
     def end(self, now: float) -> None:
         """Nothing comes any more: what is counted for later is told now."""
@@ -147,7 +151,6 @@ class Waiting:
 
     def _put(self, notice: Notice, now: float) -> None:
         self._number += 1
-        self.changes += 1
         self._queues[notice.rank][self._number] = Entry(notice)
         if len(self) > self._settings.max_waiting:
             _, entry = next(queue for queue in self._queues if queue).popitem(last=False)
